@@ -1,0 +1,92 @@
+//! Names of network interfaces.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+/// The kernel's limit for an interface name, without the terminating zero (IFNAMSIZ - 1).
+const LONGEST: usize = 15;
+
+/// An interface name, or the beginning of one when it was written with a trailing `+`.
+///
+/// The kernel takes any byte but `/`, white space and `:` (`dev_valid_name`); a quote, a leading dash and what
+/// cannot be printed are refused here as well, because no interface that a container runtime makes has them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InterfaceName {
+    name: String,
+    prefix: bool,
+}
+
+impl InterfaceName {
+    /// The loopback interface; every network namespace is born with it, by this name.
+    pub fn loopback() -> InterfaceName {
+        InterfaceName { name: "lo".to_owned(), prefix: false }
+    }
+
+    /// The name, or what names begin with.
+    pub fn as_str(&self) -> &str {
+        &self.name
+    }
+
+    /// Does it stand for every name that begins so?
+    pub fn is_prefix(&self) -> bool {
+        self.prefix
+    }
+
+    /// Does it stand for this interface?
+    pub fn matches(&self, interface: &str) -> bool {
+        if self.prefix { interface.starts_with(&self.name) } else { interface == self.name }
+    }
+}
+
+impl FromStr for InterfaceName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<InterfaceName, String> {
+        let (name, prefix) = match text.strip_suffix('+') {
+            Some(name) => (name, true),
+            None => (text, false),
+        };
+        if name.is_empty() {
+            return Err("an interface name cannot be empty".to_owned());
+        }
+        if name.len() > LONGEST {
+            return Err(format!("too long: an interface name has at most {LONGEST} bytes"));
+        }
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '~');
+        if name.starts_with('-') || name == "." || name == ".." || !name.chars().all(allowed) {
+            return Err("not an interface name: letters, digits and . _ - @ ~ are allowed".to_owned());
+        }
+        Ok(InterfaceName { name: name.to_owned(), prefix })
+    }
+}
+
+impl fmt::Display for InterfaceName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}{}", self.name, if self.prefix { "+" } else { "" })
+    }
+}
+
+impl Serialize for InterfaceName {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_has_1_to_15_plain_characters() {
+        for right in ["eth0", "net1", "cilium+", "a23456789012345", "veth.1", "br-lan"] {
+            assert_eq!(right.parse::<InterfaceName>().map(|n| n.to_string()), Ok(right.to_owned()));
+        }
+        for wrong in
+            ["", "+", "a234567890123456", "et h0", "eth0\n", "-j", "a/b", "a:b", "\"x\"", "..", "eth0;"]
+        {
+            assert!(wrong.parse::<InterfaceName>().is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,459 @@
+//! The one table of everything that can be set: flag, short form, environment variables, default, meaning.
+//!
+//! Names, short forms and variables mirror istio-iptables; settings that it does not have say so in their help.
+//! The command line is built from this table (`cli::arguments`), and every parser names its setting by it.
+
+use std::collections::HashMap;
+use std::fmt;
+
+/// How a setting is written on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// One value.
+    Value,
+    /// Values separated by commas; `@FILE` and `@-` stand for the content of a file or of standard input.
+    List,
+    /// A boolean: the flag alone means true.
+    Switch,
+}
+
+/// One thing that can be set.
+#[derive(Debug)]
+pub struct Setting {
+    /// The long flag without its dashes; empty for what only the environment can set.
+    pub flag: &'static str,
+    /// The one-letter form of the flag.
+    pub short: Option<char>,
+    /// The environment variables that are looked at when the flag is not there; the first that is set wins.
+    pub variables: &'static [&'static str],
+    /// What holds when neither is there.
+    pub default: &'static str,
+    /// How the flag is written.
+    pub kind: Kind,
+    /// What the help calls the value.
+    pub placeholder: &'static str,
+    /// What the help says.
+    pub help: &'static str,
+}
+
+const fn value(flag: &'static str, placeholder: &'static str, default: &'static str) -> Setting {
+    Setting { flag, short: None, variables: &[], default, kind: Kind::Value, placeholder, help: "" }
+}
+
+const fn list(flag: &'static str, placeholder: &'static str) -> Setting {
+    Setting { kind: Kind::List, ..value(flag, placeholder, "") }
+}
+
+const fn switch(flag: &'static str) -> Setting {
+    Setting { kind: Kind::Switch, ..value(flag, "BOOLEAN", "false") }
+}
+
+impl Setting {
+    const fn short(self, letter: char) -> Setting {
+        Setting { short: Some(letter), ..self }
+    }
+
+    const fn variables(self, variables: &'static [&'static str]) -> Setting {
+        Setting { variables, ..self }
+    }
+
+    const fn default(self, default: &'static str) -> Setting {
+        Setting { default, ..self }
+    }
+
+    const fn help(self, help: &'static str) -> Setting {
+        Setting { help, ..self }
+    }
+
+    /// What identifies the setting: its flag, or its variable where it has no flag.
+    pub fn key(&self) -> &'static str {
+        if self.flag.is_empty() { self.variables.first().copied().unwrap_or_default() } else { self.flag }
+    }
+}
+
+/// The proxy's outbound listener.
+pub const ENVOY_PORT: Setting = value("envoy-port", "PORT", "15001")
+    .short('p')
+    .help("Port of the proxy that outbound TCP connections are redirected to");
+/// The proxy's inbound listener.
+pub const INBOUND_CAPTURE_PORT: Setting = value("inbound-capture-port", "PORT", "15006")
+    .short('z')
+    .variables(&["INBOUND_CAPTURE_PORT"])
+    .help("Port of the proxy that inbound TCP connections are redirected to");
+/// The tunnel (HBONE) port.
+pub const INBOUND_TUNNEL_PORT: Setting = value("inbound-tunnel-port", "PORT", "15008")
+    .short('e')
+    .variables(&["INBOUND_TUNNEL_PORT"])
+    .help("Port of the proxy for tunnelled connections; not redirected");
+/// Users whose traffic is left alone.
+pub const PROXY_UID: Setting = list("proxy-uid", "USERS").short('u').variables(&["PROXY_UID"]).help(
+    "User ids or names whose traffic is not redirected [default: uid of the user $ENVOY_USER (istio-proxy), or 1337]",
+);
+/// Groups whose traffic is left alone.
+pub const PROXY_GID: Setting = list("proxy-gid", "GROUPS")
+    .short('g')
+    .variables(&["PROXY_GID"])
+    .help("Group ids or names whose traffic is not redirected [default: the ids of --proxy-uid]");
+/// REDIRECT or TPROXY.
+pub const INTERCEPTION_MODE: Setting = value("istio-inbound-interception-mode", "MODE", "")
+    .short('m')
+    .variables(&["ISTIO_INBOUND_INTERCEPTION_MODE"])
+    .help("How inbound connections reach the proxy: REDIRECT, or TPROXY, which keeps the client's source address [default: REDIRECT]");
+/// Inbound ports that are captured.
+pub const INBOUND_PORTS: Setting =
+    list("istio-inbound-ports", "PORTS").short('b').variables(&["ISTIO_INBOUND_PORTS"]).help(
+        "Inbound ports to redirect to the proxy: a list with ranges (8000-8100), `*` for all, empty for none",
+    );
+/// Inbound ports that are left alone.
+pub const INBOUND_EXCLUDED_PORTS: Setting = list("istio-local-exclude-ports", "PORTS")
+    .short('d')
+    .variables(&["ISTIO_LOCAL_EXCLUDE_PORTS"])
+    .help("Inbound ports that are not redirected; only used when --istio-inbound-ports is `*`");
+/// Outbound ranges that are captured.
+pub const OUTBOUND_RANGES: Setting = list("istio-service-cidr", "RANGES")
+    .short('i')
+    .variables(&["ISTIO_SERVICE_CIDR"])
+    .help("Destination ranges (CIDR) whose outbound connections go to the proxy: a list, `*` for all, empty for none");
+/// Outbound ranges that are left alone.
+pub const OUTBOUND_EXCLUDED_RANGES: Setting = list("istio-service-exclude-cidr", "RANGES")
+    .short('x')
+    .variables(&["ISTIO_SERVICE_EXCLUDE_CIDR"])
+    .help("Destination ranges (CIDR) that are never redirected; beats every include");
+/// Outbound ports that are captured whatever the address.
+pub const OUTBOUND_PORTS: Setting = list("istio-outbound-ports", "PORTS")
+    .short('q')
+    .variables(&["ISTIO_OUTBOUND_PORTS"])
+    .help("Destination ports that go to the proxy whatever the address; exclusions still win");
+/// Outbound ports that are left alone.
+pub const OUTBOUND_EXCLUDED_PORTS: Setting = list("istio-local-outbound-ports-exclude", "PORTS")
+    .short('o')
+    .variables(&["ISTIO_LOCAL_OUTBOUND_PORTS_EXCLUDE"])
+    .help("Destination ports, TCP and UDP, that are never redirected; beats every include");
+/// Interfaces on which nothing is captured.
+pub const EXCLUDED_INTERFACES: Setting = list("istio-exclude-interfaces", "INTERFACES")
+    .short('c')
+    .variables(&["ISTIO_EXCLUDE_INTERFACES"])
+    .help("Interfaces on which neither direction is redirected; a trailing `+` matches every name that begins so");
+/// Interfaces of virtual machines.
+pub const VIRTUAL_INTERFACES: Setting = list("kube-virt-interfaces", "INTERFACES")
+    .short('k')
+    .variables(&["KUBE_VIRT_INTERFACES"])
+    .help("Interfaces of virtual machines whose incoming traffic counts as outbound");
+/// The TPROXY mark.
+pub const TPROXY_MARK: Setting = value("istio-inbound-tproxy-mark", "MARK", "1337")
+    .short('t')
+    .variables(&["ISTIO_INBOUND_TPROXY_MARK"])
+    .help("Packet mark for connections that TPROXY intercepts (1 to 4294967295, decimal or 0x)");
+/// The TPROXY routing table.
+pub const TPROXY_ROUTE_TABLE: Setting = value("istio-inbound-tproxy-route-table", "TABLE", "133")
+    .short('r')
+    .variables(&["ISTIO_INBOUND_TPROXY_ROUTE_TABLE"])
+    .help("Routing table that delivers marked packets locally (1 to 4294967295, not 253 to 255)");
+/// Print, change nothing.
+pub const DRY_RUN: Setting = switch("dry-run")
+    .short('n')
+    .variables(&["DRY_RUN"])
+    .help("Print what would be done, change nothing; needs no privileges");
+/// The port that validation listens on.
+pub const PROBE_PORT: Setting = value("iptables-probe-port", "PORT", "15002")
+    .variables(&["IPTABLES_PROBE_PORT"])
+    .help("Port on which validation listens");
+/// How long validation may take.
+pub const PROBE_TIMEOUT: Setting = value("probe-timeout", "DURATION", "5s")
+    .variables(&["PROBE_TIMEOUT"])
+    .help("How long validation may take, such as 5s or 1m30s");
+/// Do not touch the rules.
+pub const SKIP_RULE_APPLY: Setting =
+    switch("skip-rule-apply").variables(&["SKIP_RULE_APPLY"]).help("Leave the rules as they are");
+/// Prove the rules by connecting.
+pub const RUN_VALIDATION: Setting =
+    switch("run-validation").variables(&["RUN_VALIDATION"]).help("Check by a connection that the rules work");
+/// Capture DNS.
+pub const REDIRECT_DNS: Setting = switch("redirect-dns")
+    .variables(&["REDIRECT_DNS", "ISTIO_META_DNS_CAPTURE"])
+    .help("Redirect DNS over UDP and TCP to port 15053: what goes to the servers of resolv.conf");
+/// Capture all DNS.
+pub const CAPTURE_ALL_DNS: Setting = switch("capture-all-dns")
+    .variables(&["CAPTURE_ALL_DNS"])
+    .help("With --redirect-dns: redirect everything to port 53, not only what goes to known servers");
+/// Drop what conntrack calls invalid.
+pub const DROP_INVALID: Setting = switch("drop-invalid")
+    .variables(&["DROP_INVALID", "INVALID_DROP"])
+    .help("Drop incoming packets that connection tracking calls invalid");
+/// Look for IPv6 addresses behind IPv4 ones.
+pub const DUAL_STACK: Setting = switch("dual-stack")
+    .variables(&["DUAL_STACK", "ISTIO_DUAL_STACK"])
+    .help("Intercept IPv6 as well when the pod has both; without it the pod's first address decides");
+/// Another network namespace.
+pub const NETWORK_NAMESPACE: Setting = value("network-namespace", "PATH", "")
+    .variables(&["NETWORK_NAMESPACE"])
+    .help("Work in this network namespace, such as /run/netns/NAME or /proc/PID/ns/net");
+/// Started on the host, as a CNI plugin does.
+pub const CNI_MODE: Setting = switch("cni-mode")
+    .variables(&["CNI_MODE"])
+    .help("Accepted for compatibility: nothing depends on it here");
+/// Replace rules that differ.
+pub const RECONCILE: Setting = switch("reconcile")
+    .variables(&["RECONCILE"])
+    .help("Replace rules of an earlier run that differ from what is asked for");
+/// Remove only.
+pub const CLEANUP_ONLY: Setting =
+    switch("cleanup-only").variables(&["CLEANUP_ONLY"]).help("Remove the rules and routes, apply nothing");
+/// Apply without looking.
+pub const FORCE_APPLY: Setting =
+    switch("force-apply").variables(&["FORCE_APPLY"]).help("Apply whatever is there already");
+/// istio's nftables switch.
+pub const NATIVE_NFTABLES: Setting = switch("native-nftables")
+    .variables(&["NATIVE_NFTABLES"])
+    .help("Use nftables; the same as --backend nftables");
+/// istio's choice of iptables variant.
+pub const FORCE_IPTABLES_BINARY: Setting = value("force-iptables-binary", "legacy|nft", "")
+    .variables(&["FORCE_IPTABLES_BINARY"])
+    .help("Use this variant of iptables; the same as --backend iptables-legacy or iptables-nft");
+
+/// Which back end (not in istio-iptables).
+pub const BACKEND: Setting = value("backend", "auto|nftables|iptables-nft|iptables-legacy", "auto")
+    .variables(&["MESH_INTERCEPT_BACKEND"])
+    .help("Which back end programs the rules; auto stays where rules are already, else takes nftables");
+/// What to do about IPv6 that is not intercepted (not in istio-iptables).
+pub const UNCAPTURED_FAMILY: Setting = value("uncaptured-family", "allow|warn|deny", "warn")
+    .variables(&["MESH_INTERCEPT_UNCAPTURED_FAMILY"])
+    .help("What happens to a pod's IPv6 when it is not intercepted: deny drops its outbound traffic, except loopback and the proxy's");
+/// Where resolvers are read from (not in istio-iptables).
+pub const RESOLV_CONF: Setting = value("resolv-conf", "FILE", "/etc/resolv.conf")
+    .variables(&["MESH_INTERCEPT_RESOLV_CONF"])
+    .help("File that names the DNS servers");
+/// The pod's addresses, instead of the interfaces' (not in istio-iptables).
+pub const LOCAL_ADDRESS: Setting = list("local-address", "ADDRESSES")
+    .help("With --dry-run and plan: the pod's addresses [default: those of the interfaces]");
+/// The node's operating system (not in istio-iptables).
+pub const NODE_OS: Setting = value("node-os", "TEXT", "")
+    .variables(&["NODE_OS_IMAGE"])
+    .help("The node's operating system, as its osImage says; TPROXY is refused on CentOS");
+/// The node's os-release (not in istio-iptables).
+pub const HOST_OS_RELEASE: Setting = value("host-os-release", "FILE", "")
+    .variables(&["HOST_OS_RELEASE"])
+    .help("The node's os-release file, where it is mounted");
+/// The way past the CentOS refusal (not in istio-iptables).
+pub const ALLOW_TPROXY_ON_CENTOS: Setting = switch("allow-tproxy-on-centos")
+    .variables(&["ALLOW_TPROXY_ON_CENTOS"])
+    .help("Use TPROXY on a CentOS node all the same");
+/// How a plan is printed (not in istio-iptables).
+pub const FORMAT: Setting = value("format", "text|json|nft|iptables", "text").help("How a plan is printed");
+
+/// Groups whose outbound traffic is captured (environment only).
+pub const OWNER_GROUPS: Setting = list("", "GROUPS")
+    .variables(&["ISTIO_OUTBOUND_OWNER_GROUPS"])
+    .default("*")
+    .help("Groups (ids or names, at most 64) whose outbound traffic is redirected, `*` for all");
+/// Groups whose outbound traffic is left alone (environment only).
+pub const OWNER_GROUPS_EXCLUDED: Setting =
+    list("", "GROUPS").variables(&["ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE"]).help(
+        "Groups whose outbound traffic is not redirected; only used when ISTIO_OUTBOUND_OWNER_GROUPS is `*`",
+    );
+/// What counts as loopback (environment only).
+pub const LOOPBACK_RANGE: Setting = value("", "RANGE", "127.0.0.1/32")
+    .variables(&["ISTIO_OUTBOUND_IPV4_LOOPBACK_CIDR"])
+    .help("IPv4 range that counts as loopback, inside 127.0.0.0/8");
+/// The user that the proxy runs as (environment only).
+pub const ENVOY_USER: Setting = value("", "NAME", "istio-proxy")
+    .variables(&["ENVOY_USER"])
+    .help("User that gives the default of --proxy-uid");
+
+/// Log levels by scope.
+pub const LOG_OUTPUT_LEVEL: Setting = list("log_output_level", "LEVELS")
+    .default("default:info")
+    .help("Log level: none, error, warn, info or debug, also as SCOPE:LEVEL; the scope `default` counts");
+/// JSON logs.
+pub const LOG_AS_JSON: Setting = switch("log_as_json").help("Log JSON objects instead of text");
+/// Where logs go.
+pub const LOG_TARGET: Setting =
+    list("log_target", "TARGETS").default("stderr").help("Where logs go: stderr, stdout, or a file");
+/// Accepted, without effect.
+pub const LOG_CALLER: Setting = list("log_caller", "SCOPES").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const LOG_STACKTRACE_LEVEL: Setting =
+    list("log_stacktrace_level", "LEVELS").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const LOG_ROTATE: Setting = value("log_rotate", "FILE", "").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const LOG_ROTATE_MAX_AGE: Setting =
+    value("log_rotate_max_age", "DAYS", "").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const LOG_ROTATE_MAX_BACKUPS: Setting =
+    value("log_rotate_max_backups", "COUNT", "").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const LOG_ROTATE_MAX_SIZE: Setting =
+    value("log_rotate_max_size", "MEGABYTES", "").help("Accepted for compatibility");
+/// Accepted, without effect.
+pub const VKLOG: Setting = value("vklog", "LEVEL", "").help("Accepted for compatibility");
+
+/// Every setting, in the order of the help.
+pub const ALL: &[&Setting] = &[
+    &ENVOY_PORT,
+    &INBOUND_CAPTURE_PORT,
+    &INBOUND_TUNNEL_PORT,
+    &PROXY_UID,
+    &PROXY_GID,
+    &INTERCEPTION_MODE,
+    &INBOUND_PORTS,
+    &INBOUND_EXCLUDED_PORTS,
+    &OUTBOUND_RANGES,
+    &OUTBOUND_EXCLUDED_RANGES,
+    &OUTBOUND_PORTS,
+    &OUTBOUND_EXCLUDED_PORTS,
+    &EXCLUDED_INTERFACES,
+    &VIRTUAL_INTERFACES,
+    &TPROXY_MARK,
+    &TPROXY_ROUTE_TABLE,
+    &REDIRECT_DNS,
+    &CAPTURE_ALL_DNS,
+    &RESOLV_CONF,
+    &DROP_INVALID,
+    &DUAL_STACK,
+    &UNCAPTURED_FAMILY,
+    &BACKEND,
+    &NATIVE_NFTABLES,
+    &FORCE_IPTABLES_BINARY,
+    &NETWORK_NAMESPACE,
+    &CNI_MODE,
+    &DRY_RUN,
+    &FORMAT,
+    &LOCAL_ADDRESS,
+    &RECONCILE,
+    &CLEANUP_ONLY,
+    &FORCE_APPLY,
+    &SKIP_RULE_APPLY,
+    &RUN_VALIDATION,
+    &PROBE_PORT,
+    &PROBE_TIMEOUT,
+    &NODE_OS,
+    &HOST_OS_RELEASE,
+    &ALLOW_TPROXY_ON_CENTOS,
+    &LOG_OUTPUT_LEVEL,
+    &LOG_AS_JSON,
+    &LOG_TARGET,
+    &LOG_CALLER,
+    &LOG_STACKTRACE_LEVEL,
+    &LOG_ROTATE,
+    &LOG_ROTATE_MAX_AGE,
+    &LOG_ROTATE_MAX_BACKUPS,
+    &LOG_ROTATE_MAX_SIZE,
+    &VKLOG,
+    &OWNER_GROUPS,
+    &OWNER_GROUPS_EXCLUDED,
+    &LOOPBACK_RANGE,
+    &ENVOY_USER,
+];
+
+/// Where a value came from: what an error message has to name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The long flag.
+    Flag(&'static str),
+    /// The environment variable.
+    Variable(&'static str),
+    /// Nobody set it; the key of the setting.
+    Default(&'static str),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Flag(name) => write!(out, "--{name}"),
+            Origin::Variable(name) => write!(out, "{name}"),
+            Origin::Default(key) => write!(out, "{key} (default)"),
+        }
+    }
+}
+
+/// A value as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Typed {
+    /// Who set it.
+    pub origin: Origin,
+    /// The text, untouched.
+    pub text: String,
+}
+
+/// What was typed, by setting.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    values: HashMap<&'static str, Typed>,
+}
+
+impl Settings {
+    /// Takes what the flags say, and for the others what the environment says. A flag beats the environment; an
+    /// empty variable counts as not set, as in istio-iptables.
+    pub fn gather(
+        flag: impl Fn(&Setting) -> Option<String>,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Settings {
+        let mut settings = Settings::default();
+        for setting in ALL {
+            if let Some(text) = flag(setting) {
+                settings.set(setting, Origin::Flag(setting.flag), text);
+                continue;
+            }
+            for name in setting.variables {
+                if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
+                    settings.set(setting, Origin::Variable(name), text);
+                    break;
+                }
+            }
+        }
+        settings
+    }
+
+    /// Sets one value.
+    pub fn set(&mut self, setting: &Setting, origin: Origin, text: String) {
+        self.values.insert(setting.key(), Typed { origin, text });
+    }
+
+    /// What was typed for `setting`, or its default.
+    pub fn get(&self, setting: &Setting) -> Typed {
+        self.given(setting).cloned().unwrap_or_else(|| Typed {
+            origin: Origin::Default(setting.key()),
+            text: setting.default.to_owned(),
+        })
+    }
+
+    /// What was typed for `setting`, if anything was.
+    pub fn given(&self, setting: &Setting) -> Option<&Typed> {
+        self.values.get(setting.key())
+    }
+
+    /// Every list that was typed, to have its `@FILE` replaced.
+    pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Typed> {
+        let lists: Vec<_> = ALL.iter().filter(|s| s.kind == Kind::List).map(|s| s.key()).collect();
+        self.values.iter_mut().filter(move |(key, _)| lists.contains(key)).map(|(_, typed)| typed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_has_a_key_and_a_help_text_of_its_own() {
+        for (i, setting) in ALL.iter().enumerate() {
+            assert!(!setting.key().is_empty() && !setting.help.is_empty());
+            assert!(ALL[..i].iter().all(|other| other.key() != setting.key()), "{} twice", setting.key());
+        }
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_and_an_empty_variable_is_not_set() {
+        let flag = |s: &Setting| (s.key() == "proxy-uid").then(|| "5".to_owned());
+        let variable = |name: &str| match name {
+            "PROXY_UID" => Some("6".to_owned()),
+            "PROXY_GID" => Some(String::new()),
+            "INVALID_DROP" => Some("true".to_owned()),
+            _ => None,
+        };
+        let settings = Settings::gather(flag, variable);
+        assert_eq!(settings.get(&PROXY_UID), Typed { origin: Origin::Flag("proxy-uid"), text: "5".into() });
+        assert_eq!(settings.given(&PROXY_GID), None);
+        assert_eq!(settings.get(&DROP_INVALID).origin, Origin::Variable("INVALID_DROP"));
+    }
+}
