@@ -6,3 +6,4 @@
 //! `iptables-restore` input. Everything up to there is pure. [`kernel`] holds the effects and nothing else.
 
 pub mod config;
+pub mod program;
