@@ -1,0 +1,91 @@
+//! Numbers as the elements of interval sets: sorted, merged, disjoint.
+
+use crate::config::ports::PortSet;
+use ipnet::{Ipv4Net, Ipv6Net};
+
+/// All numbers from the first to the last: ports, or addresses in host byte order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Interval {
+    /// The lowest.
+    pub first: u128,
+    /// The highest.
+    pub last: u128,
+}
+
+impl Interval {
+    /// The prefix length, when the interval is a network of addresses with this many bits.
+    pub fn prefix(self, bits: u32) -> Option<u32> {
+        let size = (self.last - self.first).checked_add(1).unwrap_or(0);
+        // All 128-bit addresses: their number does not fit.
+        if size == 0 {
+            return Some(0);
+        }
+        let aligned = size.is_power_of_two() && self.first.is_multiple_of(size);
+        aligned.then(|| bits - size.trailing_zeros())
+    }
+}
+
+/// The ports, merged.
+pub fn of_ports(ports: &PortSet) -> Vec<Interval> {
+    let ranges = ports.ranges().iter();
+    merge(
+        ranges
+            .map(|range| Interval { first: range.first().get().into(), last: range.last().get().into() })
+            .collect(),
+    )
+}
+
+/// The networks, merged.
+pub fn of_v4(nets: &[Ipv4Net]) -> Vec<Interval> {
+    let interval = |net: &Ipv4Net| Interval {
+        first: net.network().to_bits().into(),
+        last: net.broadcast().to_bits().into(),
+    };
+    merge(nets.iter().map(interval).collect())
+}
+
+/// The networks, merged.
+pub fn of_v6(nets: &[Ipv6Net]) -> Vec<Interval> {
+    let interval =
+        |net: &Ipv6Net| Interval { first: net.network().to_bits(), last: net.broadcast().to_bits() };
+    merge(nets.iter().map(interval).collect())
+}
+
+/// Sorts, and joins what overlaps or touches: the kernel refuses overlapping elements.
+fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
+    intervals.sort_unstable();
+    let mut merged: Vec<Interval> = Vec::with_capacity(intervals.len());
+    for next in intervals {
+        match merged.last_mut() {
+            Some(last) if next.first <= last.last.saturating_add(1) => last.last = last.last.max(next.last),
+            _ => merged.push(next),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn v4(nets: &[&str]) -> Vec<Interval> {
+        of_v4(&nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn overlapping_and_touching_ranges_become_one() {
+        let one = v4(&["10.1.0.0/16", "10.0.0.0/16", "10.0.5.0/24"]);
+        assert_eq!(one, v4(&["10.0.0.0/15"]));
+        assert_eq!(one[0].prefix(32), Some(15));
+        let odd = v4(&["10.1.0.0/16", "10.2.0.0/16"]);
+        assert_eq!((odd.len(), odd[0].prefix(32)), (1, None));
+        assert_eq!(v4(&["0.0.0.0/0", "255.255.255.255/32"])[0].prefix(32), Some(0));
+    }
+
+    #[test]
+    fn the_whole_of_ipv6_is_an_interval() {
+        let all = of_v6(&["::/1".parse().unwrap(), "8000::/1".parse().unwrap()]);
+        assert_eq!(all, [Interval { first: 0, last: u128::MAX }]);
+        assert_eq!(all[0].prefix(128), Some(0));
+    }
+}

@@ -1,0 +1,13 @@
+//! nf_tables: one `inet` table of our own, written over netlink in one transaction.
+
+mod encode;
+pub mod intervals;
+mod ruleset;
+mod text;
+mod translate;
+pub mod wire;
+
+pub use encode::{encode, encode_pruning, encode_removal};
+pub use ruleset::{Ruleset, TABLE};
+pub use text::render;
+pub use translate::translate;

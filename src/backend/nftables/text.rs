@@ -1,0 +1,172 @@
+//! The ruleset as `nft -f` takes it.
+
+use std::fmt::{self, Write};
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::intervals::Interval;
+use super::ruleset::{Action, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, Test};
+use crate::config::families::Family;
+use crate::program::{ConnectionState, Hook, Protocol};
+
+/// Writes the table. With `replaces`, what an earlier run left is removed in the same transaction.
+pub fn render(ruleset: &Ruleset, replaces: bool) -> String {
+    let mut text = String::new();
+    if replaces {
+        text.push_str(&format!("add table inet {TABLE}\ndelete table inet {TABLE}\n"));
+    }
+    // Writing to a String cannot fail.
+    let _ = table(&mut text, ruleset);
+    text
+}
+
+fn table(out: &mut String, ruleset: &Ruleset) -> fmt::Result {
+    writeln!(out, "table inet {TABLE} {{")?;
+    for set in &ruleset.sets {
+        write_set(out, set)?;
+    }
+    for chain in &ruleset.chains {
+        write_chain(out, chain)?;
+    }
+    writeln!(out, "}}")
+}
+
+fn write_set(out: &mut String, set: &Set) -> fmt::Result {
+    let kind = match set.kind {
+        SetType::Ipv4 => "ipv4_addr",
+        SetType::Ipv6 => "ipv6_addr",
+        SetType::Port => "inet_service",
+        SetType::Uid => "uid",
+        SetType::Gid => "gid",
+        SetType::Icmpv6Type => "icmpv6_type",
+    };
+    let flags = if set.kind.has_intervals() { "constant,interval" } else { "constant" };
+    let elements: Vec<String> = set.elements.iter().map(|element| interval(set.kind, *element)).collect();
+    writeln!(out, "\tset {} {{\n\t\ttype {kind}\n\t\tflags {flags}", set.name)?;
+    writeln!(out, "\t\telements = {{ {} }}\n\t}}\n", elements.join(", "))
+}
+
+fn write_chain(out: &mut String, chain: &Chain) -> fmt::Result {
+    writeln!(out, "\tchain {} {{", chain.name)?;
+    if let Some(base) = chain.base {
+        let hook = match base.hook {
+            Hook::Prerouting => "prerouting",
+            Hook::Output => "output",
+        };
+        let priority = base.priority();
+        writeln!(out, "\t\ttype {} hook {hook} priority {priority}; policy accept;", base.kind())?;
+    }
+    for rule in &chain.rules {
+        writeln!(out, "\t\t{}", write_rule(rule))?;
+    }
+    writeln!(out, "\t}}\n")
+}
+
+fn write_rule(rule: &Rule) -> String {
+    let mut words: Vec<String> = rule.tests.iter().map(write_test).collect();
+    if rule.counted {
+        words.push("counter".to_owned());
+    }
+    words.extend(rule.actions.iter().map(write_action));
+    // The comment is made of ids and sentences of ours; neither has a quote.
+    words.push(format!("comment \"{}\"", rule.comment));
+    words.join(" ")
+}
+
+fn write_test(test: &Test) -> String {
+    let field = match test.field {
+        Field::Family => "meta nfproto",
+        Field::Protocol => "meta l4proto",
+        Field::Source(Family::Ipv4) => "ip saddr",
+        Field::Source(Family::Ipv6) => "ip6 saddr",
+        Field::Destination(Family::Ipv4) => "ip daddr",
+        Field::Destination(Family::Ipv6) => "ip6 daddr",
+        Field::SourcePort => "th sport",
+        Field::DestinationPort => "th dport",
+        Field::Icmpv6Type => "icmpv6 type",
+        Field::InInterface => "iifname",
+        Field::OutInterface => "oifname",
+        Field::Uid => "meta skuid",
+        Field::Gid => "meta skgid",
+        Field::Mark => "meta mark",
+        Field::ConnectionMark => "ct mark",
+        Field::State => "ct state",
+    };
+    let address = match test.field {
+        Field::Source(Family::Ipv4) | Field::Destination(Family::Ipv4) => SetType::Ipv4,
+        Field::Source(Family::Ipv6) | Field::Destination(Family::Ipv6) => SetType::Ipv6,
+        _ => SetType::Port,
+    };
+    let operand = match &test.operand {
+        Operand::Family(Family::Ipv4) => "ipv4".to_owned(),
+        Operand::Family(Family::Ipv6) => "ipv6".to_owned(),
+        Operand::Protocol(Protocol::Tcp) => "tcp".to_owned(),
+        Operand::Protocol(Protocol::Udp) => "udp".to_owned(),
+        Operand::Protocol(Protocol::Icmpv6) => "ipv6-icmp".to_owned(),
+        Operand::Number(mark) if matches!(test.field, Field::Mark | Field::ConnectionMark) => {
+            format!("{mark:#x}")
+        }
+        Operand::Number(number) => number.to_string(),
+        Operand::Prefix { first, length } => format!("{}/{length}", number(address, *first)),
+        Operand::Range(range) => interval(address, *range),
+        Operand::Set(name) => format!("@{name}"),
+        Operand::Name(name) => format!("\"{name}\""),
+        Operand::NamePrefix(name) => format!("\"{name}*\""),
+        Operand::State(ConnectionState::Invalid) => "invalid".to_owned(),
+        Operand::State(ConnectionState::EstablishedOrRelated) => "established,related".to_owned(),
+    };
+    format!("{field} {}{operand}", if test.negated { "!= " } else { "" })
+}
+
+fn write_action(action: &Action) -> String {
+    match action {
+        Action::Return => "return".to_owned(),
+        Action::Accept => "accept".to_owned(),
+        Action::Drop => "drop".to_owned(),
+        Action::Jump(chain) => format!("jump {chain}"),
+        Action::Redirect(port) => format!("redirect to :{port}"),
+        Action::Tproxy { family: None, port } => format!("tproxy to :{port}"),
+        Action::Tproxy { family: Some(Family::Ipv4), port } => format!("tproxy ip to :{port}"),
+        Action::Tproxy { family: Some(Family::Ipv6), port } => format!("tproxy ip6 to :{port}"),
+        Action::SetMark(mark) => format!("meta mark set {mark:#x}"),
+        Action::SaveMark => "ct mark set meta mark".to_owned(),
+        Action::RestoreMark => "meta mark set ct mark".to_owned(),
+        Action::SetZone(zone) => format!("ct zone set {zone}"),
+    }
+}
+
+impl SetType {
+    /// Are the elements ranges? Ids are not: the kernel compares ranges byte by byte, and ids are little-endian on
+    /// most machines.
+    pub(super) fn has_intervals(self) -> bool {
+        matches!(self, SetType::Ipv4 | SetType::Ipv6 | SetType::Port)
+    }
+
+    /// How many bits an element has.
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            SetType::Ipv4 | SetType::Uid | SetType::Gid => 32,
+            SetType::Ipv6 => 128,
+            SetType::Port => 16,
+            SetType::Icmpv6Type => 8,
+        }
+    }
+}
+
+fn interval(kind: SetType, interval: Interval) -> String {
+    let Interval { first, last } = interval;
+    if first == last {
+        return number(kind, first);
+    }
+    match (kind, interval.prefix(kind.bits())) {
+        (SetType::Ipv4 | SetType::Ipv6, Some(length)) => format!("{}/{length}", number(kind, first)),
+        _ => format!("{}-{}", number(kind, first), number(kind, last)),
+    }
+}
+
+fn number(kind: SetType, value: u128) -> String {
+    match (kind, u32::try_from(value)) {
+        (SetType::Ipv4, Ok(bits)) => Ipv4Addr::from_bits(bits).to_string(),
+        (SetType::Ipv6, _) => Ipv6Addr::from_bits(value).to_string(),
+        _ => value.to_string(),
+    }
+}
