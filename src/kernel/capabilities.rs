@@ -1,0 +1,97 @@
+//! Capabilities: what is needed is checked, everything else is given up.
+
+use caps::{CapSet, Capability, CapsHashSet, errors::CapsError};
+
+use crate::config::BackendKind;
+
+/// Why a run cannot have the privileges that it needs.
+#[derive(Debug, thiserror::Error)]
+pub enum CapabilityError {
+    /// Some are not there.
+    #[error(
+        "the {backend} back end needs {missing}, which this process does not have. In a pod, grant it with:\n  \
+         securityContext:\n    capabilities:\n      drop: [\"ALL\"]\n      add: [{granted}]\nElsewhere, run it as root"
+    )]
+    Missing {
+        /// Who needs it.
+        backend: &'static str,
+        /// What is missing, by name.
+        missing: String,
+        /// What the security context has to grant.
+        granted: String,
+    },
+    /// The kernel does not let them be read or given up.
+    #[error("cannot give up capabilities: {0}")]
+    Kernel(#[from] CapsError),
+    /// The kernel does not let the process forbid itself new ones.
+    #[error("cannot set no_new_privs: {0}")]
+    NoNewPrivileges(#[source] std::io::Error),
+}
+
+/// What a back end needs: iptables-legacy opens raw sockets.
+fn needed(backend: BackendKind) -> &'static [Capability] {
+    match backend {
+        BackendKind::Nftables | BackendKind::IptablesNft => &[Capability::CAP_NET_ADMIN],
+        BackendKind::IptablesLegacy => &[Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW],
+    }
+}
+
+/// Checks that the process has what the back end needs.
+///
+/// # Errors
+/// When something is missing; it is named.
+pub fn check(backend: BackendKind) -> Result<(), CapabilityError> {
+    let needed = needed(backend);
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    let missing: Vec<String> =
+        needed.iter().filter(|it| !permitted.contains(it)).map(ToString::to_string).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let short = |it: &Capability| format!("\"{}\"", it.to_string().trim_start_matches("CAP_"));
+    Err(CapabilityError::Missing {
+        backend: backend.name(),
+        missing: missing.join(" and "),
+        granted: needed.iter().map(short).collect::<Vec<_>>().join(", "),
+    })
+}
+
+/// Keeps what the back end needs and gives up everything else for good: neither the process nor its children can
+/// gain a privilege again (`PR_SET_NO_NEW_PRIVS`).
+///
+/// # Errors
+/// When something needed is missing, or the kernel refuses.
+pub fn keep_only_needed(backend: BackendKind) -> Result<(), CapabilityError> {
+    check(backend)?;
+    let needed = needed(backend);
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    nix::sys::prctl::set_no_new_privs().map_err(|errno| CapabilityError::NoNewPrivileges(errno.into()))?;
+    let kept: CapsHashSet = needed.iter().copied().collect();
+    let runs_programs = backend != BackendKind::Nftables;
+    if runs_programs {
+        limit_children(&permitted, &kept)?;
+    }
+    caps::set(None, CapSet::Effective, &kept)?;
+    caps::set(None, CapSet::Permitted, &kept)?;
+    if runs_programs {
+        // A program that root starts gets the bounding set; one that anybody else starts gets the ambient set.
+        caps::set(None, CapSet::Inheritable, &kept)?;
+        for capability in needed {
+            caps::raise(None, CapSet::Ambient, *capability)?;
+        }
+    } else {
+        caps::clear(None, CapSet::Inheritable)?;
+    }
+    Ok(())
+}
+
+/// Takes everything else out of the bounding set, where that is allowed.
+fn limit_children(permitted: &CapsHashSet, kept: &CapsHashSet) -> Result<(), CapsError> {
+    if !permitted.contains(&Capability::CAP_SETPCAP) {
+        return Ok(());
+    }
+    for capability in caps::read(None, CapSet::Bounding)?.difference(kept) {
+        caps::drop(None, CapSet::Bounding, *capability)?;
+    }
+    Ok(())
+}

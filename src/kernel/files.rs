@@ -1,0 +1,54 @@
+//! The files that a run reads.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::Error;
+use crate::config::lists::ListFiles;
+use crate::config::owners::Accounts;
+
+/// More than any list of ranges needs: a million of them.
+const LONGEST: u64 = 32 << 20;
+
+/// Reads a text file.
+///
+/// # Errors
+/// When it cannot be read, is no text, or is longer than 32 MiB.
+pub fn read(path: &Path) -> Result<String, Error> {
+    let open = || read_bounded(File::open(path)?);
+    open().map_err(|source| Error::File { path: path.display().to_string(), source })
+}
+
+fn read_bounded(input: impl Read) -> io::Result<String> {
+    let mut text = String::new();
+    input.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other("it is longer than 32 MiB"));
+    }
+    Ok(text)
+}
+
+/// The real files.
+#[derive(Clone, Copy, Debug)]
+pub struct Files;
+
+impl Accounts for Files {
+    fn passwd(&self) -> Result<String, String> {
+        read(Path::new("/etc/passwd")).map_err(|error| error.to_string())
+    }
+
+    fn group(&self) -> Result<String, String> {
+        read(Path::new("/etc/group")).map_err(|error| error.to_string())
+    }
+}
+
+impl ListFiles for Files {
+    fn file(&self, path: &Path) -> Result<String, String> {
+        read(path).map_err(|error| error.to_string())
+    }
+
+    fn standard_input(&self) -> Result<String, String> {
+        read_bounded(io::stdin().lock()).map_err(|error| format!("cannot read standard input: {error}"))
+    }
+}

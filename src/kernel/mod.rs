@@ -1,0 +1,205 @@
+//! Effects and nothing else: sockets, processes, namespaces, capabilities, files.
+
+mod addresses;
+pub mod capabilities;
+pub mod files;
+pub mod netfilter;
+pub mod netns;
+pub mod os;
+pub mod programs;
+#[cfg(test)]
+pub(crate) mod recording;
+mod routing;
+mod system;
+
+pub use system::System;
+
+use std::io;
+use std::net::IpAddr;
+
+use serde::Serialize;
+
+use crate::backend::nftables::wire::Batch;
+use crate::config::families::Family;
+use crate::config::values::{Mark, RouteTable};
+use crate::program::Routing;
+
+/// Everything that a run does to the world, so that tests can record it instead.
+pub trait Kernel {
+    /// The addresses of the namespace's interfaces, as the kernel lists them: IPv4 first.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    fn addresses(&mut self) -> Result<Vec<IpAddr>, Error>;
+
+    /// Every chain that nf_tables has in the namespace.
+    ///
+    /// # Errors
+    /// When the kernel has no nf_tables, or does not answer.
+    fn chains(&mut self) -> Result<Vec<ListedChain>, Error>;
+
+    /// Sends a transaction to nf_tables. It takes effect whole or not at all.
+    ///
+    /// # Errors
+    /// What the kernel refused, and why.
+    fn commit(&mut self, batch: &Batch) -> Result<(), Refused>;
+
+    /// The tables of iptables-legacy that exist in the namespace; looking does not create any.
+    ///
+    /// # Errors
+    /// When the list is there but cannot be read.
+    fn legacy_tables(&mut self, family: Family) -> Result<Vec<String>, Error>;
+
+    /// Adds a route, policy rule or address. True when it was not there before.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn add(&mut self, item: &RoutingItem) -> Result<bool, Error>;
+
+    /// Removes a route, policy rule or address. True when it was there.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    fn remove(&mut self, item: &RoutingItem) -> Result<bool, Error>;
+
+    /// Runs a program in the namespace, with this text as its input.
+    ///
+    /// # Errors
+    /// When it is not installed or cannot be started.
+    fn run(&mut self, program: &str, arguments: &[&str], input: &str) -> Result<Finished, Error>;
+}
+
+/// A chain, as nf_tables lists it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedChain {
+    /// The netlink family number of its table.
+    pub family: u8,
+    /// Its table.
+    pub table: String,
+    /// Its name.
+    pub name: String,
+    /// Does it hold nothing, and let everything pass?
+    pub is_idle: bool,
+}
+
+/// How a program ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Finished {
+    /// Its exit code; nothing when a signal ended it.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub output: String,
+    /// What it complained about.
+    pub complaints: String,
+}
+
+/// Something besides rules that has to be there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoutingItem {
+    /// ::6/128 on the loopback interface.
+    BindAddress,
+    /// Local delivery of everything, in a routing table.
+    LocalRoute {
+        /// The family.
+        family: Family,
+        /// The table.
+        table: RouteTable,
+    },
+    /// The policy rule that sends marked packets to the table.
+    PolicyRule {
+        /// The family.
+        family: Family,
+        /// The mark.
+        mark: Mark,
+        /// The table.
+        table: RouteTable,
+    },
+}
+
+impl RoutingItem {
+    /// What a program's routing consists of, in the order in which it is added: a route before the rule that leads
+    /// to it.
+    pub fn all(routing: &Routing) -> Vec<RoutingItem> {
+        let mut items = Vec::new();
+        if routing.bind_address {
+            items.push(RoutingItem::BindAddress);
+        }
+        if let Some(delivery) = routing.delivery {
+            for family in delivery.families.iter() {
+                items.push(RoutingItem::LocalRoute { family, table: delivery.table });
+                items.push(RoutingItem::PolicyRule { family, mark: delivery.mark, table: delivery.table });
+            }
+        }
+        items
+    }
+
+    /// As `ip` would be told to do it.
+    pub fn command(&self, verb: &str) -> String {
+        let option = |family: &Family| if *family == Family::Ipv6 { "-6 " } else { "" };
+        match self {
+            RoutingItem::BindAddress => format!("ip -6 address {verb} ::6/128 dev lo"),
+            RoutingItem::LocalRoute { family, table } => {
+                format!("ip {}route {verb} local default dev lo table {}", option(family), table.get())
+            }
+            RoutingItem::PolicyRule { family, mark, table } => {
+                format!("ip {}rule {verb} fwmark {mark} lookup {}", option(family), table.get())
+            }
+        }
+    }
+}
+
+/// Something that the system did not do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The kernel has no nf_tables, or not for us.
+    #[error("nf_tables is not available in this kernel: {0}")]
+    NoNfTables(#[source] io::Error),
+    /// A netlink socket failed.
+    #[error("cannot {doing} over netlink: {source}")]
+    Netlink {
+        /// What was being done.
+        doing: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// rtnetlink refused.
+    #[error("`{doing}` failed: {source}")]
+    Routing {
+        /// What was being done, as an `ip` command.
+        doing: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    File {
+        /// The file.
+        path: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A program is missing.
+    #[error(
+        "the program {0} is not installed, and this back end needs it: install iptables, or use --backend nftables"
+    )]
+    NoProgram(String),
+    /// A program could not be run.
+    #[error("cannot run {program}: {source}")]
+    Program {
+        /// The program.
+        program: String,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// A transaction that nf_tables did not take; nothing of it is in the kernel.
+#[derive(Debug, thiserror::Error)]
+#[error("the kernel refused {subject}: {source}")]
+pub struct Refused {
+    /// What the kernel stumbled over.
+    pub subject: String,
+    /// Why.
+    pub source: io::Error,
+}

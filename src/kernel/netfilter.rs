@@ -1,0 +1,151 @@
+//! The netlink socket of nf_tables.
+
+use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+
+use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use nix::sys::socket::{setsockopt, sockopt};
+
+use super::{Error, ListedChain, Refused};
+use crate::backend::nftables::wire::{self, Batch, FAMILY_ANY, flag, message};
+
+/// `NLMSG_ERROR` and `NLMSG_DONE` (linux/netlink.h).
+const ERROR: u16 = 2;
+const DONE: u16 = 3;
+/// What the kernel's socket buffers take without being asked (net.core.wmem_default, less its overhead).
+const DEFAULT_SEND_BUFFER: usize = 100 * 1024;
+/// Room for the errors of a batch in which many messages are wrong.
+const RECEIVE_BUFFER: usize = 1 << 20;
+
+/// A socket to nf_tables, in the network namespace in which it was opened.
+#[derive(Debug)]
+pub struct Netfilter {
+    socket: Socket,
+    sequence: u32,
+}
+
+impl Netfilter {
+    /// Opens the socket.
+    ///
+    /// # Errors
+    /// When the kernel has no netfilter netlink.
+    pub fn open() -> Result<Netfilter, Error> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_NETFILTER)?;
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            Ok(Netfilter { socket, sequence: 0 })
+        };
+        open().map_err(Error::NoNfTables)
+    }
+
+    /// Lists every chain of every family.
+    ///
+    /// # Errors
+    /// When the kernel does not know nf_tables, or does not answer.
+    pub fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
+        const TABLE_NAME: u16 = 1;
+        const CHAIN_NAME: u16 = 3;
+        const POLICY: u16 = 5;
+        const USE: u16 = 6;
+        /// `NF_ACCEPT`
+        const ACCEPT: u32 = 1;
+        let mut chains = Vec::new();
+        self.dump(message::GET_CHAIN, FAMILY_ANY, |payload| {
+            let find =
+                |wanted| wire::attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, bytes)| bytes);
+            let number = |wanted| Some(u32::from_be_bytes(find(wanted)?.try_into().ok()?));
+            if let (Some(table), Some(name)) = (find(TABLE_NAME), find(CHAIN_NAME)) {
+                chains.push(ListedChain {
+                    family: payload.first().copied().unwrap_or(0),
+                    table: text(table),
+                    name: text(name),
+                    is_idle: number(POLICY) == Some(ACCEPT) && number(USE) == Some(0),
+                });
+            }
+        })?;
+        Ok(chains)
+    }
+
+    /// Sends a transaction.
+    ///
+    /// # Errors
+    /// The first message that the kernel refused, and why.
+    pub fn commit(&mut self, batch: &Batch) -> Result<(), Refused> {
+        let refused = |subject: &str, source| Refused { subject: subject.to_owned(), source };
+        let bytes = batch.bytes();
+        if bytes.len() > DEFAULT_SEND_BUFFER {
+            // A netlink message has to fit into the buffer whole; twice its size leaves room for the kernel's own.
+            let _ = setsockopt(&self.socket.as_fd(), sockopt::SndBufForce, &(bytes.len() * 2));
+            let _ = setsockopt(&self.socket.as_fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER);
+        }
+        self.socket.send(bytes, 0).map_err(|source| refused("the transaction as a whole", source))?;
+        loop {
+            let received = self.receive().map_err(|source| refused("the transaction as a whole", source))?;
+            for answer in wire::messages(&received) {
+                if answer.kind != ERROR {
+                    continue;
+                }
+                let code = error_code(answer.payload);
+                if code != 0 {
+                    let subject = batch.subject(answer.sequence).unwrap_or("the transaction as a whole");
+                    return Err(refused(subject, io::Error::from_raw_os_error(code)));
+                }
+                if answer.sequence == batch.answered() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Asks for a listing and hands over every answer. The kernel says when a change came in between
+    /// (`NLM_F_DUMP_INTR`); a listing that is not of one moment still names every chain that was there throughout.
+    fn dump(&mut self, kind: u8, family: u8, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
+        let failed = |source: io::Error| match source.kind() {
+            ErrorKind::Unsupported | ErrorKind::InvalidInput => Error::NoNfTables(source),
+            _ if source.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Error::NoNfTables(source),
+            _ => Error::Netlink { doing: "list what nf_tables holds".to_owned(), source },
+        };
+        self.sequence += 1;
+        let request = wire::request(kind, flag::DUMP, family, self.sequence);
+        self.socket.send(&request, 0).map_err(failed)?;
+        loop {
+            let received = self.receive().map_err(failed)?;
+            for answer in wire::messages(&received) {
+                match answer.kind {
+                    _ if answer.sequence != self.sequence => continue,
+                    DONE => return Ok(()),
+                    ERROR => {
+                        let code = error_code(answer.payload);
+                        return if code == 0 {
+                            Ok(())
+                        } else {
+                            Err(failed(io::Error::from_raw_os_error(code)))
+                        };
+                    }
+                    _ => each(answer.payload),
+                }
+            }
+        }
+    }
+
+    fn receive(&self) -> io::Result<Vec<u8>> {
+        loop {
+            match self.socket.recv_from_full() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                received => return received.map(|(bytes, _)| bytes),
+            }
+        }
+    }
+}
+
+/// The error number of an answer; 0 when all went well.
+fn error_code(payload: &[u8]) -> i32 {
+    let bytes = payload.get(..4).and_then(|bytes| bytes.try_into().ok());
+    bytes.map_or(nix::libc::EBADMSG, |bytes| i32::from_ne_bytes(bytes).saturating_neg())
+}
+
+fn text(bytes: &[u8]) -> String {
+    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
+    String::from_utf8_lossy(bytes).into_owned()
+}

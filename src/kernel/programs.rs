@@ -1,0 +1,56 @@
+//! The restore and save programs of iptables.
+
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
+
+use super::{Error, Finished};
+
+/// Where programs are when PATH does not say: an init container may start without one.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+/// Held by iptables-legacy while it works (iptables' XT_LOCK_NAME).
+const XTABLES_LOCK: &str = "/run/xtables.lock";
+/// The lock that is taken when the usual one cannot be opened, on a read-only root for example: the network
+/// namespace itself, which is what the lock protects.
+const NAMESPACE_LOCK: &str = "/proc/self/ns/net";
+
+/// Runs a program to its end.
+///
+/// # Errors
+/// When it is missing or cannot be started.
+pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Finished, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        ErrorKind::NotFound => Error::NoProgram(program.to_owned()),
+        _ => Error::Program { program: program.to_owned(), source },
+    };
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| PATH.into());
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("PATH", &path).env("LC_ALL", "C");
+    if !can_be_opened(Path::new(XTABLES_LOCK)) {
+        command.env("XTABLES_LOCKFILE", NAMESPACE_LOCK);
+    }
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().map_err(failed)?;
+    // A thread writes the input while the output is read: neither pipe can fill up and stop both.
+    let stdin = child.stdin.take();
+    let input = input.to_owned();
+    let writer = thread::spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes())));
+    let output = child.wait_with_output().map_err(failed)?;
+    // A program that stops reading says why on its standard error.
+    let _ = writer.join();
+    Ok(Finished {
+        code: output.status.code(),
+        output: String::from_utf8_lossy(&output.stdout).into_owned(),
+        complaints: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+    })
+}
+
+/// Can the lock file be opened, or made?
+fn can_be_opened(lock: &Path) -> bool {
+    match lock.parent().map(|folder| nix::unistd::access(folder, nix::unistd::AccessFlags::W_OK)) {
+        _ if lock.exists() => nix::unistd::access(lock, nix::unistd::AccessFlags::R_OK).is_ok(),
+        Some(folder) => folder.is_ok(),
+        None => false,
+    }
+}
