@@ -5,5 +5,7 @@
 //! independent of any back end; a renderer in [`backend`] translates that into an nftables transaction or into
 //! `iptables-restore` input. Everything up to there is pure. [`kernel`] holds the effects and nothing else.
 
+pub mod backend;
 pub mod config;
+pub mod kernel;
 pub mod program;
