@@ -6,6 +6,8 @@
 //! `iptables-restore` input. Everything up to there is pure. [`kernel`] holds the effects and nothing else.
 
 pub mod backend;
+pub mod cli;
 pub mod config;
+pub mod exit;
 pub mod kernel;
 pub mod program;

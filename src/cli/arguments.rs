@@ -1,0 +1,143 @@
+//! The flags, made from the table of settings.
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, ArgAction, Command};
+
+use super::NAME;
+use crate::config::problem::{Problem, Problems};
+use crate::config::settings::{ALL, Kind, Setting, Settings};
+
+/// What came of the arguments.
+pub(super) enum Outcome {
+    /// Settings from flags and environment, and what is wrong with the arguments.
+    Parsed(Settings, Problems),
+    /// A text that was asked for: the help.
+    Asked(String),
+}
+
+/// Arguments that belong to no flag.
+const EXTRA: &str = "";
+
+/// The command with all its flags and their help.
+pub fn command(name: &'static str, about: &'static str) -> Command {
+    ALL.iter().filter(|setting| !setting.flag.is_empty()).fold(
+        bare_command(name).about(about).after_help(environment_help()).max_term_width(100),
+        |command, setting| command.mut_arg(setting.flag, |flag| flag.help(help(setting))),
+    )
+}
+
+/// The same without the texts, which take longer to put together than all the rest.
+fn bare_command(name: &'static str) -> Command {
+    let flags = ALL.iter().filter(|setting| !setting.flag.is_empty()).map(|setting| flag(setting));
+    Command::new(name)
+        .bin_name(format!("{NAME} {name}"))
+        .disable_version_flag(true)
+        .args(flags)
+        .arg(Arg::new(EXTRA).num_args(0..).action(ArgAction::Append).hide(true))
+}
+
+fn flag(setting: &'static Setting) -> Arg {
+    let flag = Arg::new(setting.flag)
+        .long(setting.flag)
+        .value_name(setting.placeholder)
+        .action(ArgAction::Append)
+        .hide_default_value(true);
+    let flag = match setting.short {
+        Some(letter) => flag.short(letter),
+        None => flag,
+    };
+    match setting.kind {
+        // istio's parser takes whatever follows as the value; what it is worth is decided when it is read.
+        Kind::Value | Kind::List => flag.num_args(1).allow_hyphen_values(true),
+        Kind::Switch => flag.num_args(0..=1).require_equals(true).default_missing_value("true"),
+    }
+}
+
+fn help(setting: &Setting) -> StyledStr {
+    let mut help = setting.help.to_owned();
+    if !setting.default.is_empty() && setting.kind != Kind::Switch {
+        help.push_str(&format!(" [default: {}]", setting.default));
+    }
+    if !setting.variables.is_empty() {
+        help.push_str(&format!(" [env: {}]", setting.variables.join(", ")));
+    }
+    help.into()
+}
+
+fn environment_help() -> String {
+    let mut text = "Only in the environment:\n".to_owned();
+    for setting in ALL.iter().filter(|setting| setting.flag.is_empty()) {
+        text.push_str(&format!(
+            "  {}\n          {} [default: {}]\n",
+            setting.key(),
+            setting.help,
+            setting.default
+        ));
+    }
+    text.push_str("\nA list may be @FILE, or @- for standard input: items between commas or line breaks, # begins a comment.\n");
+    text.push_str("Exit codes: 0 done; 1 bad input; 2 the environment lacks something; 3 apply failed, kernel as before; 4 conflict.");
+    text
+}
+
+/// Reads the arguments. Everything wrong with them is collected: clap stops at the first unknown flag, so that one is
+/// taken out and the rest is read again.
+pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<String>) -> Outcome {
+    let mut problems = Problems::default();
+    loop {
+        let error = match bare_command(name).try_get_matches_from(&arguments) {
+            Ok(matches) => {
+                for extra in matches.get_many::<String>(EXTRA).into_iter().flatten() {
+                    problems.push(problem(extra, "unexpected: every value follows a flag".to_owned()));
+                }
+                // A flag that is repeated: the last one counts.
+                let flag = |setting: &Setting| {
+                    let named = !setting.flag.is_empty();
+                    named.then(|| matches.get_many::<String>(setting.flag)?.next_back().cloned()).flatten()
+                };
+                return Outcome::Parsed(Settings::gather(flag, |name| std::env::var(name).ok()), problems);
+            }
+            Err(error) => error,
+        };
+        if !error.use_stderr() {
+            return Outcome::Asked(command(name, about).render_help().to_string());
+        }
+        let text = |kind| match error.get(kind) {
+            Some(ContextValue::String(text)) => Some(text.clone()),
+            _ => None,
+        };
+        let wrong = text(ContextKind::InvalidArg).unwrap_or_default();
+        let place = arguments.iter().skip(1).position(|argument| {
+            argument == &wrong
+                || argument.starts_with(&format!("{wrong}="))
+                || names_short_flag(argument, &wrong)
+        });
+        match (error.kind(), place) {
+            (ErrorKind::UnknownArgument, Some(place)) => {
+                let hint = text(ContextKind::SuggestedArg)
+                    .map(|it| format!(": did you mean {it}?"))
+                    .unwrap_or_default();
+                problems.push(problem(&arguments[place + 1], format!("unknown flag{hint}")));
+                arguments.remove(place + 1);
+            }
+            _ => {
+                let message = error.to_string();
+                let first =
+                    message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+                problems.push(problem(&wrong, first));
+                return Outcome::Parsed(Settings::default(), problems);
+            }
+        }
+    }
+}
+
+/// Is it a cluster of one-letter flags that has this one?
+fn names_short_flag(argument: &str, wrong: &str) -> bool {
+    let letter = wrong.strip_prefix('-').filter(|rest| rest.chars().count() == 1);
+    let cluster = argument.strip_prefix('-').filter(|rest| !rest.starts_with('-'));
+    matches!((cluster, letter), (Some(cluster), Some(letter)) if cluster.contains(letter))
+}
+
+fn problem(item: &str, reason: String) -> Problem {
+    Problem { origin: None, item: item.to_owned(), reason }
+}

@@ -1,0 +1,84 @@
+//! Logs: text or JSON, on standard error unless istio's flags say otherwise.
+
+use std::fs::OpenOptions;
+use std::io;
+use std::sync::Arc;
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+
+use crate::config::lists;
+use crate::config::problem::{Problem, Problems};
+use crate::config::settings::{LOG_AS_JSON, LOG_OUTPUT_LEVEL, LOG_TARGET, Settings};
+use crate::config::values;
+
+/// How logs are written.
+pub(super) struct Logging {
+    level: LevelFilter,
+    json: bool,
+    writer: BoxMakeWriter,
+}
+
+impl Logging {
+    /// Reads istio's logging flags.
+    pub(super) fn parse(settings: &Settings) -> Result<Logging, Problems> {
+        let mut problems = Problems::default();
+        let typed = settings.get(&LOG_OUTPUT_LEVEL);
+        let mut level = LevelFilter::INFO;
+        for item in lists::items(&typed.text) {
+            let (scope, name) = item.split_once(':').unwrap_or(("default", item));
+            match named_level(name) {
+                // Scopes are parts of istio; this program has one.
+                Some(named) if matches!(scope, "default" | "all") => level = named,
+                Some(_) => {}
+                None => problems.push(Problem::new(
+                    typed.origin,
+                    item,
+                    "not a log level: write none, error, warn, info or debug, also as SCOPE:LEVEL",
+                )),
+            }
+        }
+        let typed = settings.get(&LOG_AS_JSON);
+        let json = values::boolean(&typed.text).unwrap_or_else(|reason| {
+            problems.push(Problem::new(typed.origin, &typed.text, reason));
+            false
+        });
+        let typed = settings.get(&LOG_TARGET);
+        let target = lists::items(&typed.text).last().unwrap_or("stderr");
+        let writer = writer(target).unwrap_or_else(|error| {
+            problems.push(Problem::new(typed.origin, target, format!("cannot write logs there: {error}")));
+            BoxMakeWriter::new(io::stderr)
+        });
+        if problems.is_empty() { Ok(Logging { level, json, writer }) } else { Err(problems) }
+    }
+
+    /// From here on, events are logged.
+    pub(super) fn start(self) {
+        let builder =
+            tracing_subscriber::fmt().with_max_level(self.level).with_writer(self.writer).with_target(false);
+        // Somebody who links this as a library may have set up logs already; then theirs stay.
+        let _ = if self.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+    }
+}
+
+fn named_level(name: &str) -> Option<LevelFilter> {
+    Some(match name {
+        "none" => LevelFilter::OFF,
+        "fatal" | "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        _ => return None,
+    })
+}
+
+fn writer(target: &str) -> io::Result<BoxMakeWriter> {
+    Ok(match target {
+        "stderr" => BoxMakeWriter::new(io::stderr),
+        "stdout" => BoxMakeWriter::new(io::stdout),
+        path => {
+            let file = OpenOptions::new().create(true).append(true).open(path)?;
+            BoxMakeWriter::new(Arc::new(file))
+        }
+    })
+}

@@ -1,0 +1,126 @@
+//! The command line: picks the command, and says how it ended.
+
+mod arguments;
+mod init;
+mod logging;
+mod plan;
+mod run;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::Path;
+
+use crate::config::problem::{Problem, Problems};
+use crate::exit::Exit;
+
+pub use arguments::command;
+
+/// The name of this program.
+const NAME: &str = "mesh-intercept";
+/// istio's name for `init`: the name of the program, or the first argument behind its own or pilot-agent's name.
+const ISTIO_NAME: &str = "istio-iptables";
+
+/// A command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verb {
+    Init,
+    Plan,
+}
+
+/// Every command: its name, other names, and what it does.
+const VERBS: [(Verb, &str, &[&str], &str); 2] = [
+    (Verb::Init, "init", &[ISTIO_NAME], "Put the interception rules of a pod into the kernel"),
+    (Verb::Plan, "plan", &[], "Print what init would do; change nothing"),
+];
+
+/// Runs what the arguments ask for.
+pub fn run(arguments: Vec<OsString>) -> Exit {
+    let mut arguments = match as_text(arguments) {
+        Ok(arguments) => arguments,
+        Err(problems) => return complain(&problems),
+    };
+    let called = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
+    if called.is_some_and(|name| name == ISTIO_NAME) {
+        return dispatch(Verb::Init, arguments);
+    }
+    let asked = arguments.get(1).map(String::as_str).unwrap_or_default();
+    let verb = VERBS.iter().find(|(_, name, aliases, _)| *name == asked || aliases.contains(&asked));
+    match verb {
+        Some((verb, ..)) => {
+            arguments.remove(1);
+            dispatch(*verb, arguments)
+        }
+        None => overview(&arguments),
+    }
+}
+
+fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
+    let (_, name, _, about) = VERBS[verb as usize];
+    match arguments::parse(name, about, arguments) {
+        arguments::Outcome::Asked(text) => {
+            show(&text);
+            Exit::Done
+        }
+        arguments::Outcome::Parsed(settings, problems) => match verb {
+            Verb::Init => init::run(settings, problems),
+            Verb::Plan => plan::run(settings, problems),
+        },
+    }
+}
+
+/// Help, version, or what is wrong when no command was named.
+fn overview(arguments: &[String]) -> Exit {
+    let mut overview = clap::Command::new(NAME)
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .subcommand_required(true)
+        .disable_help_subcommand(true);
+    for (_, name, aliases, about) in VERBS {
+        overview = overview
+            .subcommand(clap::Command::new(name).about(about).visible_aliases(aliases.iter().copied()));
+    }
+    match overview.try_get_matches_from_mut(arguments) {
+        Err(error) if !error.use_stderr() => {
+            show(&error.to_string());
+            Exit::Done
+        }
+        Err(error) => {
+            warn(&error.to_string());
+            Exit::BadInput
+        }
+        Ok(_) => Exit::Done,
+    }
+}
+
+/// Arguments that are no text name nothing: every one of them is an error.
+fn as_text(arguments: Vec<OsString>) -> Result<Vec<String>, Problems> {
+    let mut problems = Problems::default();
+    let mut texts = Vec::new();
+    for argument in arguments {
+        match argument.into_string() {
+            Ok(text) => texts.push(text),
+            Err(bytes) => problems.push(Problem {
+                origin: None,
+                item: bytes.to_string_lossy().into_owned(),
+                reason: "an argument has to be UTF-8 text".to_owned(),
+            }),
+        }
+    }
+    if problems.is_empty() { Ok(texts) } else { Err(problems) }
+}
+
+/// Says what is wrong with the input.
+fn complain(problems: &Problems) -> Exit {
+    warn(&format!("{NAME}: {problems}\n"));
+    Exit::BadInput
+}
+
+/// Writes what was asked for to standard output. A reader that went away is no reason to fail.
+fn show(text: &str) {
+    let mut output = std::io::stdout().lock();
+    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+}
+
+fn warn(text: &str) {
+    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+}

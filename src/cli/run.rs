@@ -1,0 +1,190 @@
+//! What `init` and `plan` have in common: from settings to a program for this pod.
+
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::logging::Logging;
+use super::{NAME, complain};
+use crate::backend::{ApplyError, DetectError};
+use crate::config::families::PodFamilies;
+use crate::config::problem::Problems;
+use crate::config::resolvers::Resolvers;
+use crate::config::settings::Settings;
+use crate::config::values::Mode;
+use crate::config::{Config, Dns, Options, lists};
+use crate::exit::Exit;
+use crate::kernel::capabilities::CapabilityError;
+use crate::kernel::files::{self, Files};
+use crate::kernel::netns::{self, NamespaceError};
+use crate::kernel::os::NodeOs;
+use crate::kernel::{self, Kernel};
+use crate::program::{self, Pod, Program};
+
+/// A run with valid input.
+pub(super) struct Run {
+    pub(super) config: Config,
+    pub(super) options: Options,
+    pub(super) phases: Phases,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    #[error(transparent)]
+    Kernel(#[from] kernel::Error),
+    #[error(transparent)]
+    Capability(#[from] CapabilityError),
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+    #[error("{}", join(.0))]
+    Cleanup(Vec<ApplyError>),
+    #[error(
+        "the pod has no address yet: its network has to be set up before its rules. Interfaces with loopback and \
+         link-local addresses do not count"
+    )]
+    NoAddress,
+    #[error(
+        "TPROXY is not supported on CentOS nodes, and {evidence}. Use -m REDIRECT, or run the pod on another node. \
+         --allow-tproxy-on-centos overrides this"
+    )]
+    Centos { evidence: String },
+    #[error("--run-validation cannot be done by this version: leave it to istio-validation")]
+    NoValidation,
+}
+
+impl Failure {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Failure::Apply(error) if error.is_environment() => Exit::Environment,
+            Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
+            Failure::Detect(DetectError::IstioNftables(_)) => Exit::Conflict,
+            _ => Exit::Environment,
+        }
+    }
+}
+
+fn join(errors: &[ApplyError]) -> String {
+    errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// How long each phase of a run took.
+pub(super) struct Phases {
+    last: Instant,
+    took: Vec<(&'static str, u128)>,
+}
+
+impl Phases {
+    fn start() -> Phases {
+        Phases { last: Instant::now(), took: Vec::new() }
+    }
+
+    /// The phase of this name is over.
+    pub(super) fn end(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.took.push((name, (now - self.last).as_micros()));
+        self.last = now;
+    }
+
+    /// Every phase with its microseconds.
+    pub(super) fn summary(&self) -> String {
+        let phases = self.took.iter().map(|(name, took)| format!("{name} {took} us"));
+        phases.collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl Run {
+    /// Reads everything that was typed, or says everything that is wrong with it.
+    pub(super) fn prepare(mut settings: Settings, mut problems: Problems) -> Result<Run, Exit> {
+        let mut phases = Phases::start();
+        problems.extend(lists::expand(&mut settings, &Files));
+        let config = Config::parse(&settings, &Files).map_err(|found| problems.extend(found));
+        let options = Options::parse(&settings).map_err(|found| problems.extend(found));
+        let logging = Logging::parse(&settings).map_err(|found| problems.extend(found));
+        let (Ok(config), Ok(options), Ok(logging), true) = (config, options, logging, problems.is_empty())
+        else {
+            return Err(complain(&problems));
+        };
+        logging.start();
+        info!(
+            version = env!("CARGO_PKG_VERSION"),
+            configuration = %configuration(&config),
+            "effective configuration"
+        );
+        phases.end("parse");
+        Ok(Run { config, options, phases })
+    }
+
+    /// Goes where the run has to work, and writes the program for the pod that is there.
+    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
+        if let Some(path) = &self.options.network_namespace {
+            netns::enter(path)?;
+        }
+        self.refuse_centos()?;
+        let addresses = match &self.options.local_addresses[..] {
+            [] => kernel.addresses()?,
+            given => given.to_vec(),
+        };
+        let families = PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)?;
+        let resolvers = match self.config.dns {
+            Dns::Resolvers => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
+            Dns::Off | Dns::All => Resolvers::default(),
+        };
+        for ignored in &resolvers.ignored {
+            warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());
+        }
+        self.phases.end("look");
+        let pod = Pod { families, resolvers: resolvers.servers };
+        let program = program::compile(&self.config, &pod);
+        let warnings = program::warnings(&self.config, &pod);
+        for warning in &warnings {
+            warn!("{warning}");
+        }
+        self.phases.end("compile");
+        Ok((program, warnings))
+    }
+
+    fn refuse_centos(&self) -> Result<(), Failure> {
+        if self.config.mode != Mode::Tproxy || self.options.allow_tproxy_on_centos {
+            return Ok(());
+        }
+        let os = NodeOs::look(self.options.node_os.clone(), self.options.host_os_release.as_deref())?;
+        match os.centos() {
+            Some(evidence) => Err(Failure::Centos { evidence }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Says how the run ended.
+pub(super) fn finish(result: Result<(), Failure>) -> Exit {
+    match result {
+        Ok(()) => Exit::Done,
+        Err(failure) => {
+            // Spoken to the operator even when logs are turned off.
+            if tracing::enabled!(tracing::Level::ERROR) {
+                tracing::error!("{failure}");
+            } else {
+                super::warn(&format!("{NAME}: {failure}\n"));
+            }
+            failure.exit()
+        }
+    }
+}
+
+/// The configuration as JSON, cut where a long list would fill the log.
+fn configuration(config: &Config) -> String {
+    const LONGEST: usize = 16 * 1024;
+    let mut text = serde_json::to_string(config).unwrap_or_default();
+    let length = text.len();
+    if length > LONGEST {
+        // Every value is ASCII: a cut falls between characters.
+        text.truncate(LONGEST);
+        text.push_str(&format!("... ({length} bytes in all)"));
+    }
+    text
+}
