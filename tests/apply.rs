@@ -1,0 +1,461 @@
+//! Applying on the real kernel: all or nothing, repeatable, nobody else's rules touched, no more privilege than needed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::process::{Output, Stdio};
+
+use common::{BINARY, INJECTED, Namespace, isolate};
+
+const BACK_ENDS: [&str; 3] = ["nftables", "iptables-nft", "iptables-legacy"];
+const TPROXY: [&str; 8] =
+    ["-u", "1337", "-m", "TPROXY", "-b", "*", "--redirect-dns=true", "--capture-all-dns"];
+
+/// A namespace with both families, as a pod has it before its rules.
+fn pod() -> Namespace {
+    isolate("");
+    bare_pod("pod")
+}
+
+fn bare_pod(role: &str) -> Namespace {
+    let pod = Namespace::new(role);
+    pod.ip("address add 240.240.240.240/32 dev lo");
+    pod.ip("address add fd00:10::2/128 dev lo nodad");
+    pod
+}
+
+fn init(pod: &Namespace, backend: &str, flags: &[&str]) -> Output {
+    pod.output(&[&[BINARY, "init", "--backend", backend, "--dual-stack"], flags].concat())
+}
+
+/// Two states, with what differs when they do.
+#[track_caller]
+fn assert_same(one: &str, other: &str, context: &str) {
+    let lines = |text: &str, against: &str, sign| -> String {
+        text.lines()
+            .filter(|line| !against.lines().any(|it| it == *line))
+            .map(|line| format!("{sign} {line}\n"))
+            .collect()
+    };
+    assert!(one == other, "{context}\n{}{}", lines(other, one, '-'), lines(one, other, '+'));
+}
+
+fn assert_ok(output: &Output) {
+    assert!(output.status.success(), "{}", complaints(output));
+}
+
+fn complaints(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Puts a program of this name before the others in PATH.
+fn shadow(program: &str, script: &str) -> String {
+    fs::create_dir_all("/run/shadow").unwrap();
+    let path = format!("/run/shadow/{program}");
+    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    format!("PATH=/run/shadow:{}", std::env::var("PATH").unwrap())
+}
+
+#[test]
+fn netlink_and_text_are_the_same_rules() {
+    isolate("");
+    let configurations: [&[&str]; 4] = [
+        &INJECTED,
+        &TPROXY,
+        &[
+            "-u",
+            "3,4",
+            "-g",
+            "1,2",
+            "-i",
+            "10.0.0.0/8,10.128.0.0/9,2001:db8::/32,1.2.3.0/24",
+            "-x",
+            "10.9.0.0/15,10.11.0.0/16",
+        ],
+        &[
+            "-c",
+            "eth9,cilium+",
+            "-k",
+            "vnet0",
+            "-o",
+            "22,9000-9100",
+            "-q",
+            "443,1-3",
+            "-z",
+            "16006",
+            "--drop-invalid",
+        ],
+    ];
+    for (number, flags) in configurations.into_iter().enumerate() {
+        let (ours, nft) = (bare_pod(&format!("ours{number}")), bare_pod(&format!("nft{number}")));
+        assert_ok(&init(&ours, "nftables", flags));
+        let words =
+            [&[BINARY, "plan", "--backend", "nftables", "--dual-stack", "--format", "nft"], flags].concat();
+        fs::write("/run/rules.nft", nft.text(&words)).unwrap();
+        nft.text(&["nft", "-f", "/run/rules.nft"]);
+        assert_same(
+            &ours.text(&["nft", "-s", "list", "ruleset"]),
+            &nft.text(&["nft", "-s", "list", "ruleset"]),
+            "",
+        );
+    }
+}
+
+#[test]
+fn the_restore_text_of_a_plan_is_what_iptables_holds_afterwards() {
+    isolate("");
+    let (applied, planned) = (bare_pod("applied"), bare_pod("planned"));
+    assert_ok(&init(&applied, "iptables-legacy", &INJECTED));
+    let words = [&[BINARY, "plan", "--dual-stack", "--format", "iptables"], &INJECTED[..]].concat();
+    let plan = planned.text(&words);
+    let (v4, v6) = plan.split_once("# ip6tables-restore --noflush\n").unwrap();
+    for (program, script) in [("iptables-legacy-restore", v4), ("ip6tables-legacy-restore", v6)] {
+        fs::write("/run/script", script).unwrap();
+        planned.text(&[program, "--noflush", "/run/script"]);
+    }
+    planned.ip("-6 address add ::6/128 dev lo");
+    assert_same(&applied.state(), &planned.state(), "");
+}
+
+#[test]
+fn the_nftables_back_end_starts_no_process() {
+    let pod = pod();
+    let words =
+        [&["strace", "-f", "-e", "trace=execve,fork,vfork,clone,clone3", BINARY, "init"], &TPROXY[..]]
+            .concat();
+    let output = pod.output(&words);
+    assert_ok(&output);
+    let calls = complaints(&output);
+    assert_eq!(calls.matches("execve(").count(), 1, "{calls}");
+    assert!(!calls.contains("fork(") && !calls.contains("clone"), "{calls}");
+}
+
+#[test]
+fn a_second_run_changes_nothing() {
+    for backend in BACK_ENDS {
+        let pod = pod();
+        assert_ok(&init(&pod, backend, &TPROXY));
+        let first = pod.state();
+        assert_ok(&init(&pod, backend, &TPROXY));
+        assert_same(&pod.state(), &first, backend);
+        // And auto stays where the rules are.
+        assert_ok(&init(&pod, "auto", &TPROXY));
+        assert_same(&pod.state(), &first, backend);
+    }
+}
+
+#[test]
+fn a_changed_configuration_replaces_the_rules_of_the_first() {
+    for backend in BACK_ENDS {
+        isolate("");
+        let (changed, fresh) = (bare_pod("changed"), bare_pod("fresh"));
+        assert_ok(&init(
+            &changed,
+            backend,
+            &[&INJECTED[..], &["--redirect-dns", "--capture-all-dns"]].concat(),
+        ));
+        assert_ok(&init(&changed, backend, &["-u", "1500", "-i", "10.0.0.0/8"]));
+        assert_ok(&init(&fresh, backend, &["-u", "1500", "-i", "10.0.0.0/8"]));
+        assert_same(&changed.state(), &fresh.state(), backend);
+    }
+}
+
+#[test]
+fn cleanup_leaves_nothing_of_ours_and_everything_of_others() {
+    for backend in BACK_ENDS {
+        let pod = pod();
+        foreign_rules(&pod);
+        let before = pod.state();
+        assert_ok(&init(&pod, backend, &TPROXY));
+        assert_ne!(pod.state(), before);
+        assert_ok(&init(&pod, backend, &[&["--cleanup-only"], &TPROXY[..]].concat()));
+        assert_same(&pod.state(), &before, backend);
+        assert_ok(&init(&pod, backend, &[&["--cleanup-only"], &TPROXY[..]].concat()));
+    }
+}
+
+/// Rules, sets and routes that look like ours or mention our chains.
+fn foreign_rules(pod: &Namespace) {
+    let nft = "table inet mesh-intercept2 {\nset s {\ntype ipv4_addr\nelements = { 10.0.0.1 }\n}\nchain c {\n\
+               type nat hook output priority -100\nip daddr @s counter accept comment \"ISTIO_OUTPUT\"\n}\n}";
+    pod.text(&["nft", nft]);
+    for words in [
+        "-t nat -N ISTIO_OUTPUTS",
+        "-t nat -A OUTPUT -p tcp --dport 9 -j ISTIO_OUTPUTS",
+        "-t mangle -A OUTPUT -j MARK --set-mark 7",
+    ] {
+        for program in ["iptables-legacy", "iptables-nft", "ip6tables-legacy"] {
+            pod.text(&[&[program], &words.split(' ').collect::<Vec<_>>()[..]].concat());
+        }
+    }
+    pod.ip("rule add fwmark 7 lookup 133");
+    pod.ip("route add 192.0.2.0/24 dev lo table 133");
+}
+
+#[test]
+fn ipv6_that_fails_leaves_everything_as_it_was() {
+    for backend in ["iptables-nft", "iptables-legacy"] {
+        let pod = pod();
+        foreign_rules(&pod);
+        let before = pod.state();
+        let path =
+            shadow(&format!("ip6tables-{}-restore", &backend[9..]), "echo 'line 2 failed' >&2; exit 1");
+        let words =
+            [&["env", &path, BINARY, "init", "--dual-stack", "--backend", backend], &TPROXY[..]].concat();
+        let output = pod.output(&words);
+        assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
+        assert!(complaints(&output).contains("that line is: "), "{}", complaints(&output));
+        assert_same(&pod.state(), &before, backend);
+        // The next run, with everything in order, goes through.
+        assert_ok(&init(&pod, backend, &TPROXY));
+    }
+}
+
+#[test]
+fn a_change_that_fails_leaves_the_old_rules() {
+    for backend in ["iptables-nft", "iptables-legacy"] {
+        let pod = pod();
+        assert_ok(&init(&pod, backend, &INJECTED));
+        let before = pod.state();
+        let path = shadow(&format!("ip6tables-{}-restore", &backend[9..]), "exit 1");
+        let words = [
+            "env",
+            &path,
+            BINARY,
+            "init",
+            "--dual-stack",
+            "--backend",
+            backend,
+            "-u",
+            "1500",
+            "--redirect-dns",
+        ];
+        let output = pod.output(&[&words[..], &["--capture-all-dns", "-c", "eth9"]].concat());
+        assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
+        assert_same(&pod.state(), &before, backend);
+    }
+}
+
+#[test]
+fn routing_that_cannot_be_added_leaves_everything_as_it_was() {
+    let pod = pod();
+    // Somebody else routes in the table: our route would be refused, and the address is there before that.
+    pod.ip("route add local default dev lo table 133 metric 0 scope host mtu 1000");
+    pod.ip("-6 rule del table main");
+    let before = pod.state();
+    pod.text(&["sh", "-c", "echo 1 > /proc/sys/net/ipv6/conf/lo/disable_ipv6"]);
+    let disabled = pod.state();
+    let output = init(&pod, "nftables", &[&TPROXY[..], &["--local-address", "10.0.0.2,fd00::2"]].concat());
+    assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
+    assert!(complaints(&output).contains("ip -6 address add ::6/128 dev lo"), "{}", complaints(&output));
+    assert_same(&pod.state(), &disabled, "");
+    assert_ne!(before, disabled);
+}
+
+#[test]
+fn missing_capabilities_are_named_with_what_grants_them() {
+    let pod = pod();
+    let before = pod.state();
+    let without = |capability: &str, backend: &str| {
+        let all = format!("-{capability}");
+        pod.output(&[
+            "setpriv",
+            "--bounding-set",
+            &all,
+            "--inh-caps",
+            &all,
+            BINARY,
+            "init",
+            "--backend",
+            backend,
+        ])
+    };
+    let output = without("net_admin", "nftables");
+    assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+    assert!(complaints(&output).contains("CAP_NET_ADMIN") && complaints(&output).contains("securityContext"));
+    let output = without("net_raw", "iptables-legacy");
+    assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+    assert!(complaints(&output).contains("CAP_NET_RAW"), "{}", complaints(&output));
+    assert_same(&pod.state(), &before, "");
+    assert_ok(&without("net_raw", "nftables"));
+}
+
+#[test]
+fn net_admin_alone_is_enough_for_another_user() {
+    let pod = pod();
+    let words =
+        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+net_admin"];
+    fs::copy(BINARY, "/run/mesh-intercept").unwrap();
+    fs::set_permissions("/run/mesh-intercept", fs::Permissions::from_mode(0o755)).unwrap();
+    let run =
+        ["--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin", "/run/mesh-intercept", "init"];
+    assert_ok(&pod.output(&[&words[..], &run, &TPROXY].concat()));
+    assert!(pod.text(&["nft", "list", "tables"]).contains("inet mesh-intercept"));
+}
+
+#[test]
+fn programs_get_no_more_than_they_need() {
+    let pod = pod();
+    let path = shadow(
+        "iptables-legacy-restore",
+        "grep -E 'CapEff|CapBnd|NoNewPrivs' /proc/self/status > /run/status; exec /usr/sbin/iptables-legacy-restore \"$@\"",
+    );
+    assert_ok(&pod.output(&["env", &path, BINARY, "init", "--backend", "iptables-legacy"]));
+    let status = fs::read_to_string("/run/status").unwrap();
+    // NET_ADMIN is bit 12, NET_RAW bit 13.
+    assert_eq!(status, "CapEff:\t0000000000003000\nCapBnd:\t0000000000003000\nNoNewPrivs:\t1\n");
+}
+
+#[test]
+fn programs_without_the_variant_in_their_name_will_do() {
+    let pod = pod();
+    fs::create_dir_all("/run/plain").unwrap();
+    for program in ["iptables-restore", "ip6tables-restore", "iptables-save", "ip6tables-save"] {
+        let real = format!("/usr/sbin/{}", program.replace("tables-", "tables-legacy-"));
+        symlink(real, format!("/run/plain/{program}")).unwrap();
+    }
+    let words = ["/usr/bin/env", "PATH=/run/plain", BINARY, "init", "--backend"];
+    assert_ok(&pod.output(&[&words[..], &["iptables-legacy"], &INJECTED].concat()));
+    assert!(pod.text(&["iptables-legacy-save"]).contains("--to-ports 15006"));
+    let output = pod.output(&[&words[..], &["iptables-nft"], &INJECTED].concat());
+    assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+}
+
+#[test]
+fn a_missing_program_is_named() {
+    let pod = pod();
+    let before = pod.state();
+    let output = pod.output(&["env", "PATH=/nowhere", BINARY, "init", "--backend", "iptables-nft"]);
+    assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+    assert!(complaints(&output).contains("iptables-nft-restore"), "{}", complaints(&output));
+    assert_same(&pod.state(), &before, "");
+}
+
+#[test]
+fn tproxy_is_refused_on_centos_before_anything_is_changed() {
+    let pod = pod();
+    let before = pod.state();
+    fs::write("/run/os-release", "NAME=\"CentOS Linux\"\nID=\"centos\"\n").unwrap();
+    for evidence in ["--node-os=CentOS Linux 7 (Core)", "--host-os-release=/run/os-release"] {
+        let output = init(&pod, "nftables", &[&TPROXY[..], &[evidence]].concat());
+        assert_eq!(output.status.code(), Some(2));
+        assert!(complaints(&output).contains("-m REDIRECT"), "{}", complaints(&output));
+    }
+    assert_same(&pod.state(), &before, "");
+    assert_ok(&init(&pod, "nftables", &[&INJECTED[..], &["--node-os=CentOS Linux 7 (Core)"]].concat()));
+    let allowed = ["--node-os=CentOS Linux 7 (Core)", "--allow-tproxy-on-centos"];
+    assert_ok(&init(&pod, "nftables", &[&TPROXY[..], &allowed].concat()));
+}
+
+#[test]
+fn a_dry_run_changes_nothing_and_needs_no_privileges() {
+    let pod = pod();
+    let before = pod.state();
+    fs::copy(BINARY, "/run/mesh-intercept").unwrap();
+    fs::set_permissions("/run/mesh-intercept", fs::Permissions::from_mode(0o755)).unwrap();
+    let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/run/mesh-intercept"];
+    for format in ["text", "json", "nft", "iptables"] {
+        let flags = ["istio-iptables", "--dry-run", "--format", format];
+        let plan = pod.text(&[&user[..], &flags, &TPROXY].concat());
+        assert!(plan.contains("15006"), "{plan}");
+    }
+    for backend in BACK_ENDS {
+        assert_ok(&init(&pod, backend, &["-n"]));
+    }
+    assert_same(&pod.state(), &before, "");
+}
+
+#[test]
+fn another_namespace_is_reached_by_its_path() {
+    isolate("");
+    let (here, there) = (bare_pod("here"), bare_pod("there"));
+    let before = here.state();
+    let path = there.path();
+    for backend in BACK_ENDS {
+        let flags = [&["--network-namespace", path.to_str().unwrap()], &INJECTED[..]].concat();
+        assert_ok(&init(&here, backend, &flags));
+        assert_same(&here.state(), &before, "");
+        assert!(there.state().contains("15006"), "{backend}");
+        assert_ok(&init(&here, backend, &[&["--cleanup-only"], &flags[..]].concat()));
+    }
+    let output = init(&here, "nftables", &["--network-namespace", "/run/netns/none"]);
+    assert_eq!(output.status.code(), Some(2));
+    let output = init(&here, "nftables", &["--network-namespace", "/etc/passwd"]);
+    assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+}
+
+#[test]
+fn a_pod_without_addresses_is_told_so() {
+    isolate("");
+    let pod = Namespace::new("pod");
+    let output = init(&pod, "nftables", &INJECTED);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(complaints(&output).contains("no address"), "{}", complaints(&output));
+}
+
+#[test]
+fn bad_input_is_refused_before_anything_is_changed() {
+    for backend in BACK_ENDS {
+        let pod = pod();
+        let before = pod.state();
+        let output =
+            init(&pod, backend, &[&TPROXY[..], &["-o", "80\n-A OUTPUT -j ACCEPT", "-r", "abc"]].concat());
+        assert_eq!(output.status.code(), Some(1));
+        assert_eq!(complaints(&output).lines().count(), 3, "{}", complaints(&output));
+        assert!(output.stdout.is_empty());
+        assert_same(&pod.state(), &before, "");
+    }
+}
+
+#[test]
+fn ten_at_once_end_in_one_complete_ruleset() {
+    isolate("");
+    let (crowded, calm) = (bare_pod("crowded"), bare_pod("calm"));
+    let words = [&[BINARY, "init", "--backend", "nftables"], &TPROXY[..]].concat();
+    let children: Vec<_> =
+        (0..10).map(|_| crowded.command(&words).stderr(Stdio::piped()).spawn().unwrap()).collect();
+    for child in children {
+        assert_ok(&child.wait_with_output().unwrap());
+    }
+    assert_ok(&calm.output(&words));
+    assert_same(&crowded.state(), &calm.state(), "");
+}
+
+#[test]
+fn istio_s_names_of_the_command_all_work() {
+    let pod = pod();
+    for name in ["istio-iptables", "pilot-agent"] {
+        symlink(BINARY, format!("/run/{name}")).unwrap();
+    }
+    let forms: [&[&str]; 4] = [
+        &["/run/istio-iptables"],
+        &["/run/pilot-agent", "istio-iptables"],
+        &[BINARY, "istio-iptables"],
+        &[BINARY, "init"],
+    ];
+    let level = ["--log_output_level=default:info"; 2];
+    for form in forms {
+        assert_ok(&pod.output(&[form, &INJECTED[..], &level].concat()));
+        assert!(pod.state().contains("redirect to :15006"));
+        pod.text(&["nft", "delete", "table", "inet", "mesh-intercept"]);
+    }
+}
+
+#[test]
+fn logs_are_text_or_json_and_standard_output_stays_empty() {
+    let pod = pod();
+    let output = init(&pod, "nftables", &["--log_as_json"]);
+    assert_ok(&output);
+    assert!(output.stdout.is_empty());
+    let lines: Vec<serde_json::Value> =
+        complaints(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let configuration = lines[0]["configuration"].as_str().unwrap();
+    assert!(serde_json::from_str::<serde_json::Value>(configuration).unwrap()["outbound_port"] == 15001);
+    assert!(lines.last().unwrap()["took"].as_str().unwrap().contains("apply"), "{lines:?}");
+    let output = init(&pod, "nftables", &["--log_output_level=default:none"]);
+    assert!(output.stderr.is_empty());
+}
