@@ -149,6 +149,35 @@ fn a_second_run_changes_nothing() {
 }
 
 #[test]
+fn a_second_back_end_is_a_conflict() {
+    for first in BACK_ENDS {
+        let pod = pod();
+        assert_ok(&init(&pod, first, &INJECTED));
+        let before = pod.state();
+        for second in BACK_ENDS.into_iter().filter(|second| *second != first) {
+            let output = init(&pod, second, &INJECTED);
+            assert_eq!(output.status.code(), Some(4), "{first}, then {second}: {}", complaints(&output));
+            assert_same(&pod.state(), &before, first);
+        }
+    }
+}
+
+#[test]
+fn istio_s_own_nftables_mode_is_a_conflict() {
+    let pod = pod();
+    pod.text(&[
+        "nft",
+        "table inet istio-proxy-nat {\nchain output {\ntype nat hook output priority -100\n}\n}",
+    ]);
+    let before = pod.state();
+    for backend in ["auto", "nftables", "iptables-legacy"] {
+        let output = init(&pod, backend, &INJECTED);
+        assert_eq!(output.status.code(), Some(4), "{}", complaints(&output));
+    }
+    assert_same(&pod.state(), &before, "");
+}
+
+#[test]
 fn a_changed_configuration_replaces_the_rules_of_the_first() {
     for backend in BACK_ENDS {
         isolate("");
@@ -321,7 +350,7 @@ fn programs_without_the_variant_in_their_name_will_do() {
     let words = ["/usr/bin/env", "PATH=/run/plain", BINARY, "init", "--backend"];
     assert_ok(&pod.output(&[&words[..], &["iptables-legacy"], &INJECTED].concat()));
     assert!(pod.text(&["iptables-legacy-save"]).contains("--to-ports 15006"));
-    let output = pod.output(&[&words[..], &["iptables-nft"], &INJECTED].concat());
+    let output = bare_pod("other").output(&[&words[..], &["iptables-nft"], &INJECTED].concat());
     assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
 }
 

@@ -1,6 +1,6 @@
 //! Applies a program: rules of both families and routing, all or nothing.
 
-use super::detect::Choice;
+use super::detect::{Choice, Installed};
 use super::iptables::{self, RestoreError};
 use super::nftables::wire::TooLong;
 use super::nftables::{encode, encode_removal, translate};
@@ -66,7 +66,7 @@ impl ApplyError {
 pub fn apply(kernel: &mut dyn Kernel, choice: &Choice, program: &Program) -> Result<(), ApplyError> {
     let mut added = Vec::new();
     let result = add_routing(kernel, program, &mut added).and_then(|()| match choice.backend {
-        BackendKind::Nftables => apply_nftables(kernel, program, choice.has_our_table),
+        BackendKind::Nftables => apply_nftables(kernel, program, choice.replaces),
         variant => iptables::apply(kernel, variant, program).map_err(ApplyError::from),
     });
     let Err(mut failure) = result else { return Ok(()) };
@@ -163,12 +163,12 @@ pub struct Removed {
 /// Everything that failed.
 pub fn remove(
     kernel: &mut dyn Kernel,
-    choice: &Choice,
+    installed: &Installed,
     program: &Program,
 ) -> Result<Removed, Vec<ApplyError>> {
     let mut removed = Removed::default();
     let mut failures = Vec::new();
-    if choice.has_our_table {
+    if installed.contains(BackendKind::Nftables) {
         match encode_removal().map_err(ApplyError::from).and_then(|batch| Ok(kernel.commit(&batch)?)) {
             Ok(()) => removed.what.push("the nftables table".to_owned()),
             Err(failure) => failures.push(failure),

@@ -2,7 +2,7 @@
 
 use super::iptables::{CHAINS, FamilyState, current};
 use super::nftables::TABLE;
-use super::nftables::wire::FAMILY_INET;
+use super::nftables::wire::{FAMILY_INET, family_number};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
 use crate::kernel::{Error, Kernel};
@@ -19,6 +19,90 @@ pub enum DetectError {
     /// istio's own nftables rules are there; ours beside them would redirect everything twice.
     #[error("istio-init left its nftables table {0} here: remove it with `nft delete table inet {0}` first")]
     IstioNftables(String),
+    /// Rules of the mesh are in another back end than the one that was asked for.
+    #[error(
+        "{found} holds rules of the mesh already, and {asked} beside it would redirect everything twice: use \
+         --backend auto, or remove them with --cleanup-only first",
+        found = found.name(),
+        asked = asked.name()
+    )]
+    Elsewhere {
+        /// Where they are.
+        found: BackendKind,
+        /// What was asked for.
+        asked: BackendKind,
+    },
+}
+
+/// Where rules of the mesh are, ours or istio-init's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Installed {
+    has_nf_tables: bool,
+    istio_nftables: Option<String>,
+    backends: Vec<BackendKind>,
+}
+
+impl Installed {
+    /// Looks into the kernel and changes nothing. A program is run only when iptables-legacy has tables here.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    pub fn look(kernel: &mut dyn Kernel) -> Result<Installed, Error> {
+        let (chains, has_nf_tables) = match kernel.chains() {
+            Ok(chains) => (chains, true),
+            Err(Error::NoNfTables(_)) => (Vec::new(), false),
+            Err(error) => return Err(error),
+        };
+        let istio = chains.iter().find(|chain| ISTIO_NFTABLES.contains(&chain.table.as_str()));
+        let istio_nftables = istio.map(|chain| chain.table.clone());
+        let mut backends = Vec::new();
+        if chains.iter().any(|chain| chain.family == FAMILY_INET && chain.table == TABLE) {
+            backends.push(BackendKind::Nftables);
+        }
+        let in_iptables = |family: u8| [Family::Ipv4, Family::Ipv6].map(family_number).contains(&family);
+        if chains.iter().any(|chain| in_iptables(chain.family) && CHAINS.contains(&chain.name.as_str())) {
+            backends.push(BackendKind::IptablesNft);
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            // Without the program nobody can say what is in the tables, and nobody here can have put anything in.
+            let held = current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default());
+            if held.is_ok_and(|held| !held.is_empty()) {
+                backends.push(BackendKind::IptablesLegacy);
+                break;
+            }
+        }
+        Ok(Installed { has_nf_tables, istio_nftables, backends })
+    }
+
+    /// Does this back end hold rules of the mesh?
+    pub fn contains(&self, backend: BackendKind) -> bool {
+        self.backends.contains(&backend)
+    }
+
+    /// Decides for a back end. Rules stay where they are: a second set elsewhere would redirect everything twice.
+    ///
+    /// # Errors
+    /// When what is there and what was asked for do not go together.
+    pub fn choose(&self, asked: BackendChoice) -> Result<Choice, DetectError> {
+        if let Some(table) = &self.istio_nftables {
+            return Err(DetectError::IstioNftables(table.clone()));
+        }
+        let choice = |backend, reason| Ok(Choice { backend, reason, replaces: self.contains(backend) });
+        match asked {
+            BackendChoice::Fixed(asked) => match self.backends.iter().find(|found| **found != asked) {
+                Some(found) => Err(DetectError::Elsewhere { found: *found, asked }),
+                None => choice(asked, "asked for"),
+            },
+            BackendChoice::Auto => match (&self.backends[..], self.has_nf_tables) {
+                ([found], _) => choice(*found, "it holds rules of the mesh already"),
+                ([found, other, ..], _) => Err(DetectError::Elsewhere { found: *other, asked: *found }),
+                ([], true) => {
+                    choice(BackendKind::Nftables, "the kernel has nf_tables, and no rules of the mesh")
+                }
+                ([], false) => choice(BackendKind::IptablesLegacy, "the kernel has no nf_tables"),
+            },
+        }
+    }
 }
 
 /// The back end, and why it is that one.
@@ -28,43 +112,8 @@ pub struct Choice {
     pub backend: BackendKind,
     /// Why.
     pub reason: &'static str,
-    /// Is our nftables table there already?
-    pub has_our_table: bool,
-}
-
-/// Decides. Where rules of ours or of istio-init are in iptables, they stay there: a second set elsewhere would
-/// redirect everything twice.
-///
-/// # Errors
-/// When the kernel does not answer, or istio's nftables tables are there.
-pub fn choose(kernel: &mut dyn Kernel, asked: BackendChoice) -> Result<Choice, DetectError> {
-    let (chains, has_nf_tables) = match kernel.chains() {
-        Ok(chains) => (chains, true),
-        Err(Error::NoNfTables(_)) => (Vec::new(), false),
-        Err(error) => return Err(error.into()),
-    };
-    if let Some(chain) = chains.iter().find(|chain| ISTIO_NFTABLES.contains(&chain.table.as_str())) {
-        return Err(DetectError::IstioNftables(chain.table.clone()));
-    }
-    let has_our_table = chains.iter().any(|chain| chain.family == FAMILY_INET && chain.table == TABLE);
-    let choice = |backend, reason| Ok(Choice { backend, reason, has_our_table });
-    if let BackendChoice::Fixed(backend) = asked {
-        return choice(backend, "asked for");
-    }
-    if !has_nf_tables {
-        return choice(BackendKind::IptablesLegacy, "the kernel has no nf_tables");
-    }
-    if chains.iter().any(|chain| CHAINS.contains(&chain.name.as_str())) {
-        return choice(BackendKind::IptablesNft, "iptables-nft holds rules of the mesh");
-    }
-    for family in [Family::Ipv4, Family::Ipv6] {
-        // Without the program nobody can say what is in the tables, and nobody here can have put anything in.
-        let held = current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default());
-        if held.is_ok_and(|held| !held.is_empty()) {
-            return choice(BackendKind::IptablesLegacy, "iptables-legacy holds rules of the mesh");
-        }
-    }
-    choice(BackendKind::Nftables, "the kernel has nf_tables, and iptables holds no rules of the mesh")
+    /// Does it hold rules of the mesh already?
+    pub replaces: bool,
 }
 
 #[cfg(test)]
@@ -80,7 +129,7 @@ mod tests {
     }
 
     fn chosen(kernel: &mut Recording) -> BackendKind {
-        choose(kernel, BackendChoice::Auto).unwrap().backend
+        Installed::look(kernel).unwrap().choose(BackendChoice::Auto).unwrap().backend
     }
 
     #[test]
@@ -120,7 +169,19 @@ mod tests {
     fn the_tables_of_istio_s_nftables_mode_are_a_conflict() {
         let mut kernel =
             Recording { chains: vec![chain(1, "istio-proxy-nat", "output")], ..Recording::default() };
-        let fixed = BackendChoice::Fixed(BackendKind::Nftables);
-        assert!(matches!(choose(&mut kernel, fixed), Err(DetectError::IstioNftables(_))));
+        let choice =
+            Installed::look(&mut kernel).unwrap().choose(BackendChoice::Fixed(BackendKind::Nftables));
+        assert!(matches!(choice, Err(DetectError::IstioNftables(_))));
+    }
+
+    #[test]
+    fn another_back_end_than_the_one_with_the_rules_is_a_conflict() {
+        let mut kernel = Recording { chains: vec![chain(1, TABLE, "nat-output")], ..Recording::default() };
+        let installed = Installed::look(&mut kernel).unwrap();
+        for asked in [BackendKind::IptablesNft, BackendKind::IptablesLegacy] {
+            let choice = installed.choose(BackendChoice::Fixed(asked));
+            assert!(matches!(choice, Err(DetectError::Elsewhere { found: BackendKind::Nftables, .. })));
+        }
+        assert!(installed.choose(BackendChoice::Fixed(BackendKind::Nftables)).unwrap().replaces);
     }
 }

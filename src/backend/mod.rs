@@ -7,4 +7,4 @@ pub mod iptables;
 pub mod nftables;
 
 pub use apply::{ApplyError, Removed, apply, remove};
-pub use detect::{Choice, DetectError, choose};
+pub use detect::{Choice, DetectError, Installed};

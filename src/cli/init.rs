@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::plan;
 use super::run::{Failure, Run, finish};
-use crate::backend::{self, choose};
+use crate::backend::{self, Installed};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
 use crate::config::{BackendChoice, BackendKind};
@@ -35,14 +35,15 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
         BackendChoice::Auto => BackendKind::Nftables,
         BackendChoice::Fixed(backend) => backend,
     })?;
-    let choice = choose(kernel, run.options.backend)?;
+    let installed = Installed::look(kernel)?;
     run.phases.end("detect");
     if run.options.cleanup_only {
-        let removed = backend::remove(kernel, &choice, &program).map_err(Failure::Cleanup)?;
+        let removed = backend::remove(kernel, &installed, &program).map_err(Failure::Cleanup)?;
         run.phases.end("remove");
         info!(took = %run.phases.summary(), "removed: {}", removed.what.join(", "));
         return Ok(());
     }
+    let choice = installed.choose(run.options.backend)?;
     capabilities::keep_only_needed(choice.backend)?;
     backend::apply(kernel, &choice, &program)?;
     run.phases.end("apply");

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::run::{Failure, Run, finish};
 use super::show;
-use crate::backend::{Choice, choose, iptables, nftables};
+use crate::backend::{Choice, DetectError, Installed, iptables, nftables};
 use crate::config::families::{Families, Family};
 use crate::config::problem::Problems;
 use crate::config::settings::Settings;
@@ -27,18 +27,24 @@ pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
 pub(super) fn print(run: &mut Run) -> Result<(), Failure> {
     let kernel = &mut System::default();
     let (program, warnings) = run.program(kernel)?;
-    let plan = Plan { choice: choice(kernel, run.options.backend), config: &run.config, program, warnings };
+    let plan = Plan { choice: choice(kernel, run.options.backend)?, config: &run.config, program, warnings };
     show(&plan.render(run.options.format));
     Ok(())
 }
 
 /// Without privileges the kernel does not show its rules; a plan is then for a pod in which there are none.
-fn choice(kernel: &mut dyn Kernel, asked: BackendChoice) -> Choice {
-    choose(kernel, asked).unwrap_or(Choice {
-        backend: BackendKind::Nftables,
-        reason: "the rules of the kernel could not be looked at; none are assumed",
-        has_our_table: false,
-    })
+fn choice(kernel: &mut dyn Kernel, asked: BackendChoice) -> Result<Choice, DetectError> {
+    match Installed::look(kernel) {
+        Ok(installed) => installed.choose(asked),
+        Err(_) => Ok(Choice {
+            backend: match asked {
+                BackendChoice::Auto => BackendKind::Nftables,
+                BackendChoice::Fixed(backend) => backend,
+            },
+            reason: "the rules of the kernel could not be looked at; none are assumed",
+            replaces: false,
+        }),
+    }
 }
 
 struct Plan<'a> {
@@ -72,8 +78,8 @@ impl Plan<'_> {
     fn write_text(&self, out: &mut String) -> fmt::Result {
         let families: Vec<String> = self.program.families().iter().map(|family| family.to_string()).collect();
         writeln!(out, "back end: {} ({})", self.choice.backend.name(), self.choice.reason)?;
-        if self.choice.has_our_table && self.choice.backend == BackendKind::Nftables {
-            writeln!(out, "replaces the table that an earlier run left, in the same transaction")?;
+        if self.choice.replaces {
+            writeln!(out, "replaces the rules that an earlier run left, each table in one transaction")?;
         }
         writeln!(out, "families: {}", families.join(" and "))?;
         for warning in &self.warnings {
@@ -114,7 +120,7 @@ impl Plan<'_> {
         for command in self.routing() {
             text.push_str(&format!("# {command}\n"));
         }
-        text + &nftables::render(&nftables::translate(&self.program), self.choice.has_our_table)
+        text + &nftables::render(&nftables::translate(&self.program), self.choice.replaces)
     }
 
     fn iptables(&self) -> String {

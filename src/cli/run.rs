@@ -62,7 +62,7 @@ impl Failure {
         match self {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
-            Failure::Detect(DetectError::IstioNftables(_)) => Exit::Conflict,
+            Failure::Detect(DetectError::IstioNftables(_) | DetectError::Elsewhere { .. }) => Exit::Conflict,
             _ => Exit::Environment,
         }
     }

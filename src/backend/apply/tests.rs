@@ -19,7 +19,7 @@ fn tproxy_dual_stack() -> Program {
 }
 
 fn choice(backend: BackendKind) -> Choice {
-    Choice { backend, reason: "test", has_our_table: false }
+    Choice { backend, reason: "test", replaces: false }
 }
 
 #[test]
