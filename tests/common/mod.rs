@@ -316,6 +316,9 @@ impl Lab {
         let actor = self.actor.clone();
         let words = [
             "setpriv",
+            // A change of user takes the signal back that `start` asked for.
+            "--pdeathsig",
+            "KILL",
             "--reuid",
             &user,
             "--regid",
