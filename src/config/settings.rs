@@ -3,7 +3,7 @@
 //! Names, short forms and variables mirror istio-iptables; settings that it does not have say so in their help.
 //! The command line is built from this table (`cli::arguments`), and every parser names its setting by it.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How a setting is written on the command line.
@@ -379,7 +379,7 @@ pub struct Typed {
 /// What was typed, by setting.
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
-    values: HashMap<&'static str, Typed>,
+    values: BTreeMap<&'static str, Typed>,
 }
 
 impl Settings {
@@ -423,7 +423,7 @@ impl Settings {
         self.values.get(setting.key())
     }
 
-    /// Every list that was typed, to have its `@FILE` replaced.
+    /// Every list that was typed, to have its `@FILE` replaced; always in the same order.
     pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Typed> {
         let lists: Vec<_> = ALL.iter().filter(|s| s.kind == Kind::List).map(|s| s.key()).collect();
         self.values.iter_mut().filter(move |(key, _)| lists.contains(key)).map(|(_, typed)| typed)
