@@ -10,4 +10,5 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod kernel;
+pub mod netlink;
 pub mod program;

@@ -1,6 +1,7 @@
-//! Netlink messages of nf_tables: headers, attributes, batches (linux/netlink.h, linux/netfilter/nf_tables.h).
+//! The message format of nf_tables: headers, attributes, batches (linux/netlink.h, linux/netfilter/nf_tables.h).
+//!
+//! Pure: bytes in, bytes out. The back end writes messages, the kernel's socket sends and splits them.
 
-use super::ruleset::TABLE;
 use crate::config::families::Family;
 
 /// Message types of nf_tables.
@@ -89,6 +90,11 @@ pub struct Attributes {
 }
 
 impl Attributes {
+    /// No attribute yet, and room for a usual message.
+    pub fn new() -> Attributes {
+        Attributes { bytes: Vec::with_capacity(USUAL_MESSAGE), too_long: false }
+    }
+
     /// An attribute with these bytes.
     pub fn bytes(&mut self, kind: u16, payload: &[u8]) -> &mut Self {
         self.with(kind, |out| out.bytes.extend_from_slice(payload))
@@ -311,13 +317,6 @@ pub fn attributes(payload: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     })
 }
 
-/// The attribute with the table's name, in every message about something in a table.
-pub fn in_our_table() -> Attributes {
-    let mut attributes = Attributes { bytes: Vec::with_capacity(USUAL_MESSAGE), too_long: false };
-    attributes.text(1, TABLE);
-    attributes
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -335,7 +334,9 @@ mod tests {
     #[test]
     fn what_is_written_can_be_read() {
         let mut batch = Batch::new();
-        batch.push("the table".into(), message::NEW_TABLE, flag::CREATE, &in_our_table()).unwrap();
+        let mut name = Attributes::default();
+        name.text(1, "mesh-intercept");
+        batch.push("the table".into(), message::NEW_TABLE, flag::CREATE, &name).unwrap();
         let batch = batch.finish();
         let received: Vec<_> = messages(batch.bytes()).collect();
         assert_eq!(received.len(), 3);

@@ -2,10 +2,10 @@
 
 use super::detect::{Choice, Installed};
 use super::iptables::{self, RestoreError};
-use super::nftables::wire::TooLong;
 use super::nftables::{encode, encode_removal, translate};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
+use crate::netlink::TooLong;
 use crate::program::Program;
 
 /// A program that did not go in.

@@ -2,10 +2,10 @@
 
 use super::iptables::{CHAINS, FamilyState, current};
 use super::nftables::TABLE;
-use super::nftables::wire::{FAMILY_INET, family_number};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
 use crate::kernel::{Error, Kernel};
+use crate::netlink::{FAMILY_INET, family_number};
 
 /// The tables that istio's own nftables mode makes.
 const ISTIO_NFTABLES: [&str; 3] = ["istio-proxy-nat", "istio-proxy-mangle", "istio-proxy-raw"];

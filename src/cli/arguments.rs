@@ -6,7 +6,8 @@ use clap::{Arg, ArgAction, Command};
 
 use super::NAME;
 use crate::config::problem::{Problem, Problems};
-use crate::config::settings::{ALL, Kind, Setting, Settings};
+use crate::config::settings::{ALL, Kind, Setting};
+use crate::config::typed::Settings;
 
 /// What came of the arguments.
 pub(super) enum Outcome {

@@ -6,7 +6,7 @@ use super::plan;
 use super::run::{Failure, Run, finish};
 use crate::backend::{self, Installed};
 use crate::config::problem::Problems;
-use crate::config::settings::Settings;
+use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind};
 use crate::exit::Exit;
 use crate::kernel::{System, capabilities};

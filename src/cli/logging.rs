@@ -9,7 +9,8 @@ use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::lists;
 use crate::config::problem::{Problem, Problems};
-use crate::config::settings::{LOG_AS_JSON, LOG_OUTPUT_LEVEL, LOG_TARGET, Settings};
+use crate::config::settings::{LOG_AS_JSON, LOG_OUTPUT_LEVEL, LOG_TARGET};
+use crate::config::typed::Settings;
 use crate::config::values;
 
 /// How logs are written.

@@ -9,7 +9,7 @@ use super::show;
 use crate::backend::{Choice, DetectError, Installed, iptables, nftables};
 use crate::config::families::{Families, Family};
 use crate::config::problem::Problems;
-use crate::config::settings::Settings;
+use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, Config, Format};
 use crate::exit::Exit;
 use crate::kernel::{Kernel, RoutingItem, System};

@@ -10,7 +10,7 @@ use crate::backend::{ApplyError, DetectError};
 use crate::config::families::PodFamilies;
 use crate::config::problem::Problems;
 use crate::config::resolvers::Resolvers;
-use crate::config::settings::Settings;
+use crate::config::typed::Settings;
 use crate::config::values::Mode;
 use crate::config::{Config, Dns, Options, lists};
 use crate::exit::Exit;

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use super::problem::{Problem, Problems};
-use super::settings::Settings;
+use super::typed::Settings;
 
 /// Where `@FILE` and `@-` are read.
 pub trait ListFiles {
@@ -55,7 +55,8 @@ pub fn items(text: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES, Origin};
+    use super::super::settings::{OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES};
+    use super::super::typed::Origin;
     use super::*;
 
     struct Files;

@@ -14,6 +14,7 @@ pub mod problem;
 mod reader;
 pub mod resolvers;
 pub mod settings;
+pub mod typed;
 pub mod values;
 
 pub use options::{BackendChoice, BackendKind, Format, Options};
@@ -26,7 +27,7 @@ use owners::{Accounts, Gid, Uid};
 use ports::{Port, PortRange, PortSet};
 use problem::Problems;
 use reader::Reader;
-use settings::Settings;
+use typed::Settings;
 use values::{Mark, Mode, RouteTable, UncapturedFamily};
 
 /// Which inbound ports are captured.

@@ -10,7 +10,8 @@ use serde::Serialize;
 use super::ports::Port;
 use super::problem::Problems;
 use super::reader::Reader;
-use super::settings::{self, Settings};
+use super::settings;
+use super::typed::Settings;
 use super::values;
 
 /// What programs the rules.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::settings::Origin;
+use super::typed::Origin;
 
 /// One thing that is wrong: where it was typed, which item, why, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]

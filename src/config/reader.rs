@@ -4,7 +4,8 @@ use std::str::FromStr;
 
 use super::lists;
 use super::problem::{Problem, Problems};
-use super::settings::{Setting, Settings, Typed};
+use super::settings::Setting;
+use super::typed::{Settings, Typed};
 use super::values;
 
 /// Reads settings one by one. What is wrong is remembered and replaced by the setting's default, so that the rest can

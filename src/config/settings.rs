@@ -3,9 +3,6 @@
 //! Names, short forms and variables mirror istio-iptables; settings that it does not have say so in their help.
 //! The command line is built from this table (`cli::arguments`), and every parser names its setting by it.
 
-use std::collections::BTreeMap;
-use std::fmt;
-
 /// How a setting is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -346,90 +343,6 @@ pub const ALL: &[&Setting] = &[
     &ENVOY_USER,
 ];
 
-/// Where a value came from: what an error message has to name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// The long flag.
-    Flag(&'static str),
-    /// The environment variable.
-    Variable(&'static str),
-    /// Nobody set it; the key of the setting.
-    Default(&'static str),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Origin::Flag(name) => write!(out, "--{name}"),
-            Origin::Variable(name) => write!(out, "{name}"),
-            Origin::Default(key) => write!(out, "{key} (default)"),
-        }
-    }
-}
-
-/// A value as it was typed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Typed {
-    /// Who set it.
-    pub origin: Origin,
-    /// The text, untouched.
-    pub text: String,
-}
-
-/// What was typed, by setting.
-#[derive(Clone, Debug, Default)]
-pub struct Settings {
-    values: BTreeMap<&'static str, Typed>,
-}
-
-impl Settings {
-    /// Takes what the flags say, and for the others what the environment says. A flag beats the environment; an
-    /// empty variable counts as not set, as in istio-iptables.
-    pub fn gather(
-        flag: impl Fn(&Setting) -> Option<String>,
-        variable: impl Fn(&str) -> Option<String>,
-    ) -> Settings {
-        let mut settings = Settings::default();
-        for setting in ALL {
-            if let Some(text) = flag(setting) {
-                settings.set(setting, Origin::Flag(setting.flag), text);
-                continue;
-            }
-            for name in setting.variables {
-                if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
-                    settings.set(setting, Origin::Variable(name), text);
-                    break;
-                }
-            }
-        }
-        settings
-    }
-
-    /// Sets one value.
-    pub fn set(&mut self, setting: &Setting, origin: Origin, text: String) {
-        self.values.insert(setting.key(), Typed { origin, text });
-    }
-
-    /// What was typed for `setting`, or its default.
-    pub fn get(&self, setting: &Setting) -> Typed {
-        self.given(setting).cloned().unwrap_or_else(|| Typed {
-            origin: Origin::Default(setting.key()),
-            text: setting.default.to_owned(),
-        })
-    }
-
-    /// What was typed for `setting`, if anything was.
-    pub fn given(&self, setting: &Setting) -> Option<&Typed> {
-        self.values.get(setting.key())
-    }
-
-    /// Every list that was typed, to have its `@FILE` replaced; always in the same order.
-    pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Typed> {
-        let lists: Vec<_> = ALL.iter().filter(|s| s.kind == Kind::List).map(|s| s.key()).collect();
-        self.values.iter_mut().filter(move |(key, _)| lists.contains(key)).map(|(_, typed)| typed)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -440,20 +353,5 @@ mod tests {
             assert!(!setting.key().is_empty() && !setting.help.is_empty());
             assert!(ALL[..i].iter().all(|other| other.key() != setting.key()), "{} twice", setting.key());
         }
-    }
-
-    #[test]
-    fn a_flag_beats_the_environment_and_an_empty_variable_is_not_set() {
-        let flag = |s: &Setting| (s.key() == "proxy-uid").then(|| "5".to_owned());
-        let variable = |name: &str| match name {
-            "PROXY_UID" => Some("6".to_owned()),
-            "PROXY_GID" => Some(String::new()),
-            "INVALID_DROP" => Some("true".to_owned()),
-            _ => None,
-        };
-        let settings = Settings::gather(flag, variable);
-        assert_eq!(settings.get(&PROXY_UID), Typed { origin: Origin::Flag("proxy-uid"), text: "5".into() });
-        assert_eq!(settings.given(&PROXY_GID), None);
-        assert_eq!(settings.get(&DROP_INVALID).origin, Origin::Variable("INVALID_DROP"));
     }
 }

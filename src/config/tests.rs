@@ -1,7 +1,8 @@
 //! Bad input is a feature: every kind of it is refused, all of it at once, by name.
 
 use super::owners::tests::Files;
-use super::settings::{ALL, Origin, Setting};
+use super::settings::{ALL, Setting};
+use super::typed::Origin;
 use super::*;
 
 fn settings(given: &[(&Setting, &str)]) -> Settings {

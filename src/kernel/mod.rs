@@ -19,9 +19,9 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::backend::nftables::wire::Batch;
 use crate::config::families::Family;
 use crate::config::values::{Mark, RouteTable};
+use crate::netlink::Batch;
 use crate::program::Routing;
 
 /// Everything that a run does to the world, so that tests can record it instead.

@@ -7,7 +7,7 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Error, ListedChain, Refused};
-use crate::backend::nftables::wire::{self, Batch, FAMILY_ANY, flag, message};
+use crate::netlink::{self, Batch, FAMILY_ANY, flag, message};
 
 /// `NLMSG_ERROR` and `NLMSG_DONE` (linux/netlink.h).
 const ERROR: u16 = 2;
@@ -52,8 +52,9 @@ impl Netfilter {
         const ACCEPT: u32 = 1;
         let mut chains = Vec::new();
         self.dump(message::GET_CHAIN, FAMILY_ANY, |payload| {
-            let find =
-                |wanted| wire::attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, bytes)| bytes);
+            let find = |wanted| {
+                netlink::attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, bytes)| bytes)
+            };
             let number = |wanted| Some(u32::from_be_bytes(find(wanted)?.try_into().ok()?));
             if let (Some(table), Some(name)) = (find(TABLE_NAME), find(CHAIN_NAME)) {
                 chains.push(ListedChain {
@@ -82,7 +83,7 @@ impl Netfilter {
         self.socket.send(bytes, 0).map_err(|source| refused("the transaction as a whole", source))?;
         loop {
             let received = self.receive().map_err(|source| refused("the transaction as a whole", source))?;
-            for answer in wire::messages(&received) {
+            for answer in netlink::messages(&received) {
                 if answer.kind != ERROR {
                     continue;
                 }
@@ -107,11 +108,11 @@ impl Netfilter {
             _ => Error::Netlink { doing: "list what nf_tables holds".to_owned(), source },
         };
         self.sequence += 1;
-        let request = wire::request(kind, flag::DUMP, family, self.sequence);
+        let request = netlink::request(kind, flag::DUMP, family, self.sequence);
         self.socket.send(&request, 0).map_err(failed)?;
         loop {
             let received = self.receive().map_err(failed)?;
-            for answer in wire::messages(&received) {
+            for answer in netlink::messages(&received) {
                 match answer.kind {
                     _ if answer.sequence != self.sequence => continue,
                     DONE => return Ok(()),

@@ -4,8 +4,8 @@ use std::io;
 use std::net::IpAddr;
 
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem};
-use crate::backend::nftables::wire::Batch;
 use crate::config::families::Family;
+use crate::netlink::Batch;
 
 #[derive(Default)]
 pub(crate) struct Recording {

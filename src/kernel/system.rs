@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::netfilter::Netfilter;
 use super::routing::Rtnetlink;
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
-use crate::backend::nftables::wire::Batch;
 use crate::config::families::Family;
+use crate::netlink::Batch;
 
 /// The kernel of this machine, in the network namespace that the process is in when each socket is first needed.
 #[derive(Default)]

@@ -4,7 +4,8 @@ use super::*;
 use crate::config::Config;
 use crate::config::families::{Families, PodFamilies};
 use crate::config::owners::tests::Files;
-use crate::config::settings::{self, Origin, Setting, Settings};
+use crate::config::settings::{self, Setting};
+use crate::config::typed::{Origin, Settings};
 
 fn config(given: &[(&Setting, &str)]) -> Config {
     let mut settings = Settings::default();

@@ -4,7 +4,8 @@ use super::*;
 use crate::config::Config;
 use crate::config::families::{Families, PodFamilies};
 use crate::config::owners::tests::Files;
-use crate::config::settings::{INBOUND_PORTS, INTERCEPTION_MODE, Origin, Settings};
+use crate::config::settings::{INBOUND_PORTS, INTERCEPTION_MODE};
+use crate::config::typed::{Origin, Settings};
 use crate::kernel::recording::Recording;
 use crate::kernel::{Finished, ListedChain};
 use crate::program::{Pod, compile};
@@ -71,7 +72,7 @@ fn a_table_that_appears_in_between_is_replaced() {
         fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
             self.0.chains()
         }
-        fn commit(&mut self, batch: &super::super::nftables::wire::Batch) -> Result<(), Refused> {
+        fn commit(&mut self, batch: &crate::netlink::Batch) -> Result<(), Refused> {
             if batch.subject(1) == Some("the table") {
                 let source = std::io::Error::from_raw_os_error(nix::libc::EEXIST);
                 return Err(Refused { subject: "the table".into(), source });

@@ -5,10 +5,10 @@ use super::save::ours;
 use super::script::transition;
 use super::state::FamilyState;
 use crate::backend::nftables::encode_pruning;
-use crate::backend::nftables::wire::family_number;
 use crate::config::BackendKind;
 use crate::config::families::Family;
 use crate::kernel::{Error, Finished, Kernel, ListedChain};
+use crate::netlink::family_number;
 use crate::program::Program;
 
 /// How many seconds the restore programs wait for the lock.

@@ -4,7 +4,7 @@ use super::intervals::{self, Interval};
 use super::ruleset::{Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, Test};
 use crate::config::families::{Families, Family};
 use crate::config::interfaces::InterfaceName;
-use crate::program::{self, ChainName, Match, Program, Protocol, Table, Verdict};
+use crate::program::{self, ChainName, Match, Program, Table, Verdict};
 
 /// The longest comment that `nft` writes and reads (`NFTNL_UDATA_COMMENT_MAXLEN`).
 const LONGEST_COMMENT: usize = 128;
@@ -308,13 +308,4 @@ fn interface(field: Field, name: &InterfaceName) -> Test {
 /// Ports fit: they were ports before they became an interval.
 fn number(value: u128) -> u32 {
     u32::try_from(value).unwrap_or(u32::MAX)
-}
-
-/// The number that stands for a protocol in IP headers (IANA).
-pub(super) fn protocol_number(protocol: Protocol) -> u8 {
-    match protocol {
-        Protocol::Tcp => 6,
-        Protocol::Udp => 17,
-        Protocol::Icmpv6 => 58,
-    }
 }
