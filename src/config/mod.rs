@@ -1,7 +1,7 @@
 //! What is asked for: every value parsed into a type that cannot hold nonsense.
 //!
 //! [`Config`] says which traffic to intercept, [`Options`] what this run is to do about it. Both come from the typed
-//! text in [`settings::Settings`]; all errors are collected in one [`problem::Problems`].
+//! text in [`typed::Settings`]; all errors are collected in one [`problem::Problems`].
 
 pub mod cidrs;
 pub mod families;
