@@ -313,17 +313,39 @@ fn missing_capabilities_are_named_with_what_grants_them() {
     assert_ok(&without("net_raw", "nftables"));
 }
 
-#[test]
-fn net_admin_alone_is_enough_for_another_user() {
-    let pod = pod();
-    let words =
-        ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", "+net_admin"];
+/// The binary, where other users can run it.
+fn for_everybody() -> &'static str {
     fs::copy(BINARY, "/run/mesh-intercept").unwrap();
     fs::set_permissions("/run/mesh-intercept", fs::Permissions::from_mode(0o755)).unwrap();
-    let run =
-        ["--ambient-caps", "+net_admin", "--bounding-set", "-all,+net_admin", "/run/mesh-intercept", "init"];
-    assert_ok(&pod.output(&[&words[..], &run, &TPROXY].concat()));
-    assert!(pod.text(&["nft", "list", "tables"]).contains("inet mesh-intercept"));
+    "/run/mesh-intercept"
+}
+
+#[test]
+fn another_user_needs_net_admin_and_for_iptables_legacy_net_raw() {
+    for (backend, capabilities) in [
+        ("nftables", "+net_admin"),
+        ("iptables-nft", "+net_admin"),
+        ("iptables-legacy", "+net_admin,+net_raw"),
+    ] {
+        let pod = pod();
+        let bounded = format!("-all,{capabilities}");
+        let user =
+            ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--inh-caps", capabilities];
+        let limits = ["--ambient-caps", capabilities, "--bounding-set", &bounded, for_everybody(), "init"];
+        assert_ok(&pod.output(&[&user[..], &limits, &["--backend", backend], &TPROXY].concat()));
+        assert!(pod.state().contains("15006"), "{backend}");
+    }
+}
+
+#[test]
+fn a_read_only_root_is_enough() {
+    for backend in BACK_ENDS {
+        let pod = pod();
+        let read_only = "mount -o remount,ro /run && exec \"$@\"";
+        let words = ["unshare", "--mount", "sh", "-c", read_only, "sh", BINARY, "init", "--backend", backend];
+        assert_ok(&pod.output(&[&words[..], &INJECTED].concat()));
+        assert!(pod.state().contains("15006"), "{backend}");
+    }
 }
 
 #[test]
@@ -384,9 +406,7 @@ fn tproxy_is_refused_on_centos_before_anything_is_changed() {
 fn a_dry_run_changes_nothing_and_needs_no_privileges() {
     let pod = pod();
     let before = pod.state();
-    fs::copy(BINARY, "/run/mesh-intercept").unwrap();
-    fs::set_permissions("/run/mesh-intercept", fs::Permissions::from_mode(0o755)).unwrap();
-    let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "/run/mesh-intercept"];
+    let user = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", for_everybody()];
     for format in ["text", "json", "nft", "iptables"] {
         let flags = ["istio-iptables", "--dry-run", "--format", format];
         let plan = pod.text(&[&user[..], &flags, &TPROXY].concat());

@@ -176,7 +176,8 @@ pub fn remove(
     }
     for variant in [BackendKind::IptablesNft, BackendKind::IptablesLegacy] {
         match iptables::remove(kernel, variant, program) {
-            Ok(()) | Err(RestoreError::Kernel(Error::NoNfTables(_))) => {}
+            Ok(true) => removed.what.push(format!("the rules of {}", variant.name())),
+            Ok(false) | Err(RestoreError::Kernel(Error::NoNfTables(_))) => {}
             Err(failure) => failures.push(failure.into()),
         }
     }

@@ -40,7 +40,12 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
     if run.options.cleanup_only {
         let removed = backend::remove(kernel, &installed, &program).map_err(Failure::Cleanup)?;
         run.phases.end("remove");
-        info!(took = %run.phases.summary(), "removed: {}", removed.what.join(", "));
+        let what = if removed.what.is_empty() {
+            "nothing: nothing was there".to_owned()
+        } else {
+            removed.what.join(", ")
+        };
+        info!(took = %run.phases.summary(), "removed {what}");
         return Ok(());
     }
     let choice = installed.choose(run.options.backend)?;

@@ -52,20 +52,26 @@ pub fn apply(kernel: &mut dyn Kernel, variant: BackendKind, program: &Program) -
     replace(kernel, variant, &[Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family))))
 }
 
-/// Removes what is ours, and the rules in hooks' chains that `program` names.
+/// Removes what is ours, and the rules in hooks' chains that `program` names. True when anything was there.
 ///
 /// # Errors
 /// What a restore program said.
-pub fn remove(kernel: &mut dyn Kernel, variant: BackendKind, program: &Program) -> Result<(), RestoreError> {
+pub fn remove(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    program: &Program,
+) -> Result<bool, RestoreError> {
     let programs = Programs { variant };
+    let mut removed = false;
     for family in [Family::Ipv4, Family::Ipv6] {
         let there = current(kernel, variant, family, &render(program, family))?;
         if !there.is_empty() {
             programs.restore(kernel, family, &transition(&there, &FamilyState::default(), false))?;
             prune(kernel, variant, family, &there.table_names(), &[]);
+            removed = true;
         }
     }
-    Ok(())
+    Ok(removed)
 }
 
 /// Takes out the empty chains that iptables-nft leaves behind, and tables that hold nothing else. iptables-legacy has
