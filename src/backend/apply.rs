@@ -52,6 +52,7 @@ impl ApplyError {
             self,
             ApplyError::Feature { .. }
                 | ApplyError::Kernel(Error::NoNfTables(_) | Error::NoProgram(_))
+                | ApplyError::Restore(RestoreError::TooManyGroups { .. })
                 | ApplyError::Restore(RestoreError::Kernel(Error::NoProgram(_) | Error::NoNfTables(_)))
         )
     }
@@ -59,17 +60,28 @@ impl ApplyError {
 
 /// Puts the program into the kernel. When anything fails, the kernel is as it was.
 ///
+/// Gives back the rules in hooks' chains that may be an earlier run's, or somebody else's; with `reconcile` those are
+/// replaced as well.
+///
 /// Routing goes first: routes that no rule uses yet harm nobody, rules without their routes lose packets.
 ///
 /// # Errors
 /// What failed.
-pub fn apply(kernel: &mut dyn Kernel, choice: &Choice, program: &Program) -> Result<(), ApplyError> {
+pub fn apply(
+    kernel: &mut dyn Kernel,
+    choice: &Choice,
+    program: &Program,
+    reconcile: bool,
+) -> Result<Vec<String>, ApplyError> {
     let mut added = Vec::new();
     let result = add_routing(kernel, program, &mut added).and_then(|()| match choice.backend {
-        BackendKind::Nftables => apply_nftables(kernel, program, choice.replaces),
-        variant => iptables::apply(kernel, variant, program).map_err(ApplyError::from),
+        BackendKind::Nftables => apply_nftables(kernel, program, choice.replaces).map(|()| Vec::new()),
+        variant => iptables::apply(kernel, variant, program, reconcile).map_err(ApplyError::from),
     });
-    let Err(mut failure) = result else { return Ok(()) };
+    let mut failure = match result {
+        Ok(doubtful) => return Ok(doubtful),
+        Err(failure) => failure,
+    };
     for item in added.iter().rev() {
         if let Err(undo) = kernel.remove(item) {
             let command = item.command("delete");
@@ -175,6 +187,9 @@ pub fn remove(
         }
     }
     for variant in [BackendKind::IptablesNft, BackendKind::IptablesLegacy] {
+        if !installed.contains(variant) {
+            continue;
+        }
         match iptables::remove(kernel, variant, program) {
             Ok(true) => removed.what.push(format!("the rules of {}", variant.name())),
             Ok(false) | Err(RestoreError::Kernel(Error::NoNfTables(_))) => {}

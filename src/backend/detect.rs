@@ -40,6 +40,7 @@ pub struct Installed {
     has_nf_tables: bool,
     istio_nftables: Option<String>,
     backends: Vec<BackendKind>,
+    unread: Option<String>,
 }
 
 impl Installed {
@@ -63,15 +64,28 @@ impl Installed {
         if chains.iter().any(|chain| in_iptables(chain.family) && CHAINS.contains(&chain.name.as_str())) {
             backends.push(BackendKind::IptablesNft);
         }
+        let mut unread = None;
         for family in [Family::Ipv4, Family::Ipv6] {
-            // Without the program nobody can say what is in the tables, and nobody here can have put anything in.
-            let held = current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default());
-            if held.is_ok_and(|held| !held.is_empty()) {
-                backends.push(BackendKind::IptablesLegacy);
-                break;
+            match current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default()) {
+                Ok(held) if held.is_empty() => {}
+                Ok(_) => {
+                    backends.push(BackendKind::IptablesLegacy);
+                    break;
+                }
+                Err(why) => unread = Some(why.to_string()),
             }
         }
-        Ok(Installed { has_nf_tables, istio_nftables, backends })
+        Ok(Installed { has_nf_tables, istio_nftables, backends, unread })
+    }
+
+    /// What the operator should know: iptables-legacy has tables here that could not be read. Rules of the mesh in
+    /// them would redirect everything twice.
+    pub fn warning(&self) -> Option<String> {
+        let why = self.unread.as_ref()?;
+        Some(format!(
+            "iptables-legacy has tables in this network namespace that cannot be read ({why}): if they hold rules of \
+             istio-init, everything is redirected twice"
+        ))
     }
 
     /// Does this back end hold rules of the mesh?

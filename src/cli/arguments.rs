@@ -1,5 +1,7 @@
 //! The flags, made from the table of settings.
 
+use std::env::VarError;
+
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
@@ -7,7 +9,7 @@ use clap::{Arg, ArgAction, Command};
 use super::NAME;
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{ALL, Kind, Setting};
-use crate::config::typed::Settings;
+use crate::config::typed::{Origin, Settings};
 
 /// What came of the arguments.
 pub(super) enum Outcome {
@@ -96,7 +98,8 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
                     let named = !setting.flag.is_empty();
                     named.then(|| matches.get_many::<String>(setting.flag)?.next_back().cloned()).flatten()
                 };
-                return Outcome::Parsed(Settings::gather(flag, |name| std::env::var(name).ok()), problems);
+                let settings = Settings::gather(flag, |name| variable(name, &mut problems));
+                return Outcome::Parsed(settings, problems);
             }
             Err(error) => error,
         };
@@ -108,11 +111,9 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
             _ => None,
         };
         let wrong = text(ContextKind::InvalidArg).unwrap_or_default();
-        let place = arguments.iter().skip(1).position(|argument| {
-            argument == &wrong
-                || argument.starts_with(&format!("{wrong}="))
-                || names_short_flag(argument, &wrong)
-        });
+        let find = |is: &dyn Fn(&String) -> bool| arguments.iter().skip(1).position(is);
+        let place = find(&|argument| argument == &wrong || argument.starts_with(&format!("{wrong}=")))
+            .or_else(|| find(&|argument| names_short_flag(argument, &wrong)));
         match (error.kind(), place) {
             (ErrorKind::UnknownArgument, Some(place)) => {
                 let hint = text(ContextKind::SuggestedArg)
@@ -126,8 +127,25 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
                 let first =
                     message.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
                 problems.push(problem(&wrong, first));
-                return Outcome::Parsed(Settings::default(), problems);
+                // A value is missing: only the last argument can lack one. The rest is read without it.
+                if arguments.len() < 2 {
+                    return Outcome::Parsed(Settings::default(), problems);
+                }
+                arguments.pop();
             }
+        }
+    }
+}
+
+/// A variable of the environment. One that is no text must not pass for one that is not set.
+fn variable(name: &'static str, problems: &mut Problems) -> Option<String> {
+    match std::env::var(name) {
+        Ok(text) => Some(text),
+        Err(VarError::NotPresent) => None,
+        Err(VarError::NotUnicode(bytes)) => {
+            let reason = "the value has to be UTF-8 text";
+            problems.push(Problem::new(Origin::Variable(name), &bytes.to_string_lossy(), reason));
+            None
         }
     }
 }

@@ -1,20 +1,28 @@
 //! `init`: puts the rules of a pod into the kernel.
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::plan;
 use super::run::{Failure, Run, finish};
 use crate::backend::{self, Installed};
-use crate::config::problem::Problems;
+use crate::config::problem::{Problem, Problems};
+use crate::config::settings::{DRY_RUN, LOCAL_ADDRESS};
 use crate::config::typed::Settings;
-use crate::config::{BackendChoice, BackendKind};
+use crate::config::{BackendChoice, BackendKind, values};
 use crate::exit::Exit;
-use crate::kernel::{System, capabilities};
+use crate::kernel::{System, capabilities, netns};
 
 /// Runs the command.
-pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
+pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
+    if let Some(typed) = settings.given(&LOCAL_ADDRESS)
+        && !values::boolean(&settings.get(&DRY_RUN).text).unwrap_or(false)
+    {
+        let reason = "only a plan can be for other addresses than the pod's: add --dry-run, or leave it out";
+        problems.push(Problem::new(typed.origin, &typed.text, reason));
+    }
     match Run::prepare(settings, problems) {
         Ok(mut run) if run.options.dry_run => finish(plan::print(&mut run)),
+        Ok(mut run) if run.options.cleanup_only => finish(clean_up(&mut run)),
         Ok(mut run) => finish(execute(&mut run)),
         Err(exit) => exit,
     }
@@ -28,30 +36,31 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
         info!("the rules are left as they are: --skip-rule-apply is set");
         return Ok(());
     }
+    run.enter_namespace()?;
     let kernel = &mut System::default();
     let (program, _) = run.program(kernel)?;
-    // Looking at the rules takes the same privilege as writing them.
-    capabilities::check(match run.options.backend {
-        BackendChoice::Auto => BackendKind::Nftables,
-        BackendChoice::Fixed(backend) => backend,
-    })?;
-    let installed = Installed::look(kernel)?;
+    check_capabilities(run)?;
+    let (choice, _lock) = loop {
+        let installed = look(kernel, run)?;
+        let choice = installed.choose(run.options.backend)?;
+        if choice.backend == BackendKind::Nftables {
+            break (choice, None);
+        }
+        // What was seen before the lock may have changed.
+        let lock = netns::lock()?;
+        if look(kernel, run)? == installed {
+            break (choice, Some(lock));
+        }
+    };
     run.phases.end("detect");
-    if run.options.cleanup_only {
-        let removed = backend::remove(kernel, &installed, &program).map_err(Failure::Cleanup)?;
-        run.phases.end("remove");
-        let what = if removed.what.is_empty() {
-            "nothing: nothing was there".to_owned()
-        } else {
-            removed.what.join(", ")
-        };
-        info!(took = %run.phases.summary(), "removed {what}");
-        return Ok(());
-    }
-    let choice = installed.choose(run.options.backend)?;
     capabilities::keep_only_needed(choice.backend)?;
-    backend::apply(kernel, &choice, &program)?;
+    let doubtful = backend::apply(kernel, &choice, &program, run.options.reconcile)?;
     run.phases.end("apply");
+    for rule in doubtful {
+        warn!(
+            "a rule before ours lets traffic bypass the proxy: {rule}. If an earlier run left it, --reconcile removes it"
+        );
+    }
     let rules = program.rules().count();
     info!(
         backend = choice.backend.name(),
@@ -61,4 +70,41 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
         "{rules} rules are in the kernel"
     );
     Ok(())
+}
+
+fn clean_up(run: &mut Run) -> Result<(), Failure> {
+    run.enter_namespace()?;
+    check_capabilities(run)?;
+    let kernel = &mut System::default();
+    let _lock = netns::lock()?;
+    let installed = look(kernel, run)?;
+    let removed =
+        backend::remove(kernel, &installed, &run.program_for_any_pod()).map_err(Failure::Cleanup)?;
+    run.phases.end("remove");
+    let what = if removed.what.is_empty() {
+        "nothing: nothing was there".to_owned()
+    } else {
+        removed.what.join(", ")
+    };
+    info!(took = %run.phases.summary(), "removed {what}");
+    Ok(())
+}
+
+/// Looking at the rules takes the same privilege as writing them.
+fn check_capabilities(run: &Run) -> Result<(), Failure> {
+    let backend = match run.options.backend {
+        BackendChoice::Auto => BackendKind::Nftables,
+        BackendChoice::Fixed(backend) => backend,
+    };
+    Ok(capabilities::check(backend)?)
+}
+
+fn look(kernel: &mut System, run: &Run) -> Result<Installed, Failure> {
+    let installed = Installed::look(kernel)?;
+    if let (Some(warning), true) =
+        (installed.warning(), run.options.backend != BackendChoice::Fixed(BackendKind::IptablesLegacy))
+    {
+        warn!("{warning}");
+    }
+    Ok(installed)
 }

@@ -17,7 +17,7 @@ use crate::config::values;
 pub(super) struct Logging {
     level: LevelFilter,
     json: bool,
-    writer: BoxMakeWriter,
+    target: String,
 }
 
 impl Logging {
@@ -45,18 +45,18 @@ impl Logging {
             false
         });
         let typed = settings.get(&LOG_TARGET);
-        let target = lists::items(&typed.text).last().unwrap_or("stderr");
-        let writer = writer(target).unwrap_or_else(|error| {
-            problems.push(Problem::new(typed.origin, target, format!("cannot write logs there: {error}")));
-            BoxMakeWriter::new(io::stderr)
-        });
-        if problems.is_empty() { Ok(Logging { level, json, writer }) } else { Err(problems) }
+        let target = lists::items(&typed.text).last().unwrap_or("stderr").to_owned();
+        if problems.is_empty() { Ok(Logging { level, json, target }) } else { Err(problems) }
     }
 
-    /// From here on, events are logged.
+    /// From here on, events are logged; on standard error when the file cannot be written.
     pub(super) fn start(self) {
+        let writer = writer(&self.target).unwrap_or_else(|error| {
+            super::warn(&format!("cannot write logs to {}: {error}\n", self.target));
+            BoxMakeWriter::new(io::stderr)
+        });
         let builder =
-            tracing_subscriber::fmt().with_max_level(self.level).with_writer(self.writer).with_target(false);
+            tracing_subscriber::fmt().with_max_level(self.level).with_writer(writer).with_target(false);
         // Somebody who links this as a library may have set up logs already; then theirs stay.
         let _ = if self.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
     }

@@ -25,6 +25,7 @@ pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
 
 /// Prints the plan of a run.
 pub(super) fn print(run: &mut Run) -> Result<(), Failure> {
+    run.enter_namespace()?;
     let kernel = &mut System::default();
     let (program, warnings) = run.program(kernel)?;
     let plan = Plan { choice: choice(kernel, run.options.backend)?, config: &run.config, program, warnings };

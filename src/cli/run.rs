@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::logging::Logging;
 use super::{NAME, complain};
 use crate::backend::{ApplyError, DetectError};
-use crate::config::families::PodFamilies;
+use crate::config::families::{Families, PodFamilies};
 use crate::config::problem::Problems;
 use crate::config::resolvers::Resolvers;
 use crate::config::typed::Settings;
@@ -119,11 +119,22 @@ impl Run {
         Ok(Run { config, options, phases })
     }
 
-    /// Goes where the run has to work, and writes the program for the pod that is there.
-    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
-        if let Some(path) = &self.options.network_namespace {
-            netns::enter(path)?;
+    /// Goes where the run has to work.
+    pub(super) fn enter_namespace(&self) -> Result<(), Failure> {
+        match &self.options.network_namespace {
+            Some(path) => Ok(netns::enter(path)?),
+            None => Ok(()),
         }
+    }
+
+    /// The program to remove: whatever the pod is, or was.
+    pub(super) fn program_for_any_pod(&self) -> Program {
+        let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
+        program::compile(&self.config, &Pod { families, resolvers: Vec::new() })
+    }
+
+    /// Writes the program for the pod that is there.
+    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
         self.refuse_centos()?;
         let addresses = match &self.options.local_addresses[..] {
             [] => kernel.addresses()?,

@@ -51,7 +51,7 @@ impl FromStr for InterfaceName {
         if name.is_empty() {
             return Err("an interface name cannot be empty".to_owned());
         }
-        if name.len() > LONGEST {
+        if text.len() > LONGEST {
             return Err(format!("too long: an interface name has at most {LONGEST} bytes"));
         }
         let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@' | '~');
@@ -83,9 +83,20 @@ mod tests {
         for right in ["eth0", "net1", "cilium+", "a23456789012345", "veth.1", "br-lan"] {
             assert_eq!(right.parse::<InterfaceName>().map(|n| n.to_string()), Ok(right.to_owned()));
         }
-        for wrong in
-            ["", "+", "a234567890123456", "et h0", "eth0\n", "-j", "a/b", "a:b", "\"x\"", "..", "eth0;"]
-        {
+        for wrong in [
+            "",
+            "+",
+            "a234567890123456",
+            "a23456789012345+",
+            "et h0",
+            "eth0\n",
+            "-j",
+            "a/b",
+            "a:b",
+            "\"x\"",
+            "..",
+            "eth0;",
+        ] {
             assert!(wrong.parse::<InterfaceName>().is_err(), "{wrong:?}");
         }
     }

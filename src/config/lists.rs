@@ -37,7 +37,8 @@ pub fn expand(settings: &mut Settings, files: &dyn ListFiles) -> Problems {
         match content {
             Ok(content) => {
                 let lines = content.lines().map(|line| line.split_once('#').map_or(line, |(items, _)| items));
-                typed.text = lines.collect::<Vec<_>>().join(",");
+                // The comma at the end tells a file without items from a list that was not given.
+                typed.text = lines.collect::<Vec<_>>().join(",") + ",";
             }
             Err(reason) => {
                 problems.push(Problem::new(typed.origin, &typed.text, reason));
@@ -46,6 +47,11 @@ pub fn expand(settings: &mut Settings, files: &dyn ListFiles) -> Problems {
         }
     }
     problems
+}
+
+/// Is `*` the only item?
+pub fn is_everything(text: &str) -> bool {
+    items(text).eq(["*"])
 }
 
 /// The items of a list, without the spaces around them; empty items are skipped, as in istio-iptables.
@@ -88,7 +94,7 @@ mod tests {
         assert!(expand(&mut settings, &Files).is_empty());
         let text = settings.get(&OUTBOUND_RANGES).text;
         assert_eq!(items(&text).collect::<Vec<_>>(), ["10.0.0.0/8", "1.0.0.0/8", "2.0.0.0/8"]);
-        assert_eq!(settings.get(&OUTBOUND_EXCLUDED_RANGES).text, "3.0.0.0/8");
+        assert_eq!(settings.get(&OUTBOUND_EXCLUDED_RANGES).text, "3.0.0.0/8,");
     }
 
     #[test]

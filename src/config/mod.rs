@@ -216,7 +216,7 @@ fn inbound_ports(reader: &mut Reader<'_>) -> InboundPorts {
     let typed = reader.typed(&settings::INBOUND_PORTS);
     match typed.text.trim() {
         "" => InboundPorts::None,
-        "*" => InboundPorts::AllExcept(excluded),
+        text if lists::is_everything(text) => InboundPorts::AllExcept(excluded),
         _ => InboundPorts::Only(
             reader.list(&settings::INBOUND_PORTS, |item| alone(item)?.parse::<PortRange>()),
         ),
@@ -224,18 +224,16 @@ fn inbound_ports(reader: &mut Reader<'_>) -> InboundPorts {
 }
 
 fn outbound_ranges(reader: &mut Reader<'_>) -> OutboundRanges {
-    match reader.typed(&settings::OUTBOUND_RANGES).text.trim() {
-        "*" => OutboundRanges::All,
-        _ => {
-            OutboundRanges::Only(reader.list(&settings::OUTBOUND_RANGES, |item| alone(item)?.parse::<Cidr>()))
-        }
+    if lists::is_everything(&reader.typed(&settings::OUTBOUND_RANGES).text) {
+        return OutboundRanges::All;
     }
+    OutboundRanges::Only(reader.list(&settings::OUTBOUND_RANGES, |item| alone(item)?.parse::<Cidr>()))
 }
 
 fn owner_groups(reader: &mut Reader<'_>, accounts: &dyn Accounts) -> OwnerGroups {
     let excluded = reader.list(&settings::OWNER_GROUPS_EXCLUDED, |item| Gid::parse(item, accounts));
     let typed = reader.typed(&settings::OWNER_GROUPS);
-    if typed.text.trim() == "*" {
+    if lists::is_everything(&typed.text) {
         return OwnerGroups::AllExcept(excluded);
     }
     let included: Vec<Gid> = reader.list(&settings::OWNER_GROUPS, |item| Gid::parse(alone(item)?, accounts));
@@ -245,14 +243,6 @@ fn owner_groups(reader: &mut Reader<'_>, accounts: &dyn Accounts) -> OwnerGroups
     } else if count > MOST_OWNER_GROUPS {
         let reason = format!("{count} groups are too many: at most {MOST_OWNER_GROUPS} can be included");
         reader.fault(&typed, &typed.text, &reason);
-    }
-    if !excluded.is_empty() {
-        let typed = reader.typed(&settings::OWNER_GROUPS_EXCLUDED);
-        reader.fault(
-            &typed,
-            &typed.text,
-            "groups can be excluded only when ISTIO_OUTBOUND_OWNER_GROUPS is *",
-        );
     }
     OwnerGroups::Only(included)
 }

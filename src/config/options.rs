@@ -94,6 +94,8 @@ impl FromStr for Format {
 pub struct Options {
     /// Print what would be done, change nothing.
     pub dry_run: bool,
+    /// Replace rules that may be an earlier run's.
+    pub reconcile: bool,
     /// How a plan is printed.
     pub format: Format,
     /// Remove the rules, apply nothing.
@@ -129,12 +131,11 @@ impl Options {
     /// Everything that is wrong with them.
     pub fn parse(settings: &Settings) -> Result<Options, Problems> {
         let reader = &mut Reader::new(settings);
-        // Both keep istio's meaning in combination with the others only: an existing state is always converged to.
-        reader.switch(&settings::RECONCILE);
-        reader.switch(&settings::FORCE_APPLY);
         reader.switch(&settings::CNI_MODE);
+        let reconcile = [&settings::RECONCILE, &settings::FORCE_APPLY].map(|setting| reader.switch(setting));
         let options = Options {
             dry_run: reader.switch(&settings::DRY_RUN),
+            reconcile: reconcile.contains(&true),
             format: reader.value(&settings::FORMAT),
             cleanup_only: reader.switch(&settings::CLEANUP_ONLY),
             skip_rule_apply: reader.switch(&settings::SKIP_RULE_APPLY),

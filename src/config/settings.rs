@@ -192,13 +192,13 @@ pub const CNI_MODE: Setting = switch("cni-mode")
 /// Replace rules that differ.
 pub const RECONCILE: Setting = switch("reconcile")
     .variables(&["RECONCILE"])
-    .help("Replace rules of an earlier run that differ from what is asked for");
+    .help("Also replace rules that may be of an earlier run: those that exclude an interface in iptables");
 /// Remove only.
 pub const CLEANUP_ONLY: Setting =
     switch("cleanup-only").variables(&["CLEANUP_ONLY"]).help("Remove the rules and routes, apply nothing");
 /// Apply without looking.
 pub const FORCE_APPLY: Setting =
-    switch("force-apply").variables(&["FORCE_APPLY"]).help("Apply whatever is there already");
+    switch("force-apply").variables(&["FORCE_APPLY"]).help("The same as --reconcile");
 /// istio's nftables switch.
 pub const NATIVE_NFTABLES: Setting = switch("native-nftables")
     .variables(&["NATIVE_NFTABLES"])

@@ -46,7 +46,7 @@ impl Settings {
     /// empty variable counts as not set, as in istio-iptables.
     pub fn gather(
         flag: impl Fn(&Setting) -> Option<String>,
-        variable: impl Fn(&str) -> Option<String>,
+        mut variable: impl FnMut(&'static str) -> Option<String>,
     ) -> Settings {
         let mut settings = Settings::default();
         for setting in ALL {

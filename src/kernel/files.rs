@@ -14,19 +14,20 @@ const LONGEST: u64 = 32 << 20;
 /// Reads a text file.
 ///
 /// # Errors
-/// When it cannot be read, is no text, or is longer than 32 MiB.
+/// When it cannot be read, or is longer than 32 MiB.
 pub fn read(path: &Path) -> Result<String, Error> {
     let open = || read_bounded(File::open(path)?);
     open().map_err(|source| Error::File { path: path.display().to_string(), source })
 }
 
 fn read_bounded(input: impl Read) -> io::Result<String> {
-    let mut text = String::new();
-    input.take(LONGEST + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > LONGEST {
+    let mut bytes = Vec::new();
+    input.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
         return Err(io::Error::other("it is longer than 32 MiB"));
     }
-    Ok(text)
+    // A comment in another encoding is no reason to refuse a file; an item in one is refused when it is read.
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 /// The real files.

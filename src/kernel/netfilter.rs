@@ -77,10 +77,22 @@ impl Netfilter {
         let bytes = batch.bytes();
         if bytes.len() > DEFAULT_SEND_BUFFER {
             // A netlink message has to fit into the buffer whole; twice its size leaves room for the kernel's own.
-            let _ = setsockopt(&self.socket.as_fd(), sockopt::SndBufForce, &(bytes.len() * 2));
+            let room = bytes.len() * 2;
+            let forced = setsockopt(&self.socket.as_fd(), sockopt::SndBufForce, &room);
+            // A process that is root only in a user namespace gets what net.core.wmem_max allows.
+            let _ = forced.or_else(|_| setsockopt(&self.socket.as_fd(), sockopt::SndBuf, &room));
             let _ = setsockopt(&self.socket.as_fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER);
         }
-        self.socket.send(bytes, 0).map_err(|source| refused("the transaction as a whole", source))?;
+        self.socket.send(bytes, 0).map_err(|source| match source.raw_os_error() {
+            Some(nix::libc::EMSGSIZE) => refused(
+                &format!(
+                    "{} bytes at once (shorten the lists, or raise net.core.wmem_max on the node)",
+                    bytes.len()
+                ),
+                source,
+            ),
+            _ => refused("the transaction as a whole", source),
+        })?;
         loop {
             let received = self.receive().map_err(|source| refused("the transaction as a whole", source))?;
             for answer in netlink::messages(&received) {

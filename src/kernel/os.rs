@@ -33,10 +33,11 @@ impl NodeOs {
         if let Some(stated) = &self.stated {
             return is_centos(stated).then(|| format!("the node's operating system is {stated:?}"));
         }
-        if let Some(text) = &self.os_release {
-            let id = text.lines().find_map(|line| line.strip_prefix("ID="));
-            let id = id.map(|id| id.trim_matches(['"', '\'', ' ']).to_owned())?;
-            return is_centos(&id).then(|| format!("the node's os-release says ID={id}"));
+        let id =
+            self.os_release.iter().flat_map(|text| text.lines()).find_map(|line| line.strip_prefix("ID="));
+        if let Some(id) = id {
+            let id = id.trim_matches(['"', '\'', ' ']);
+            return is_centos(id).then(|| format!("the node's os-release says ID={id}"));
         }
         // `.el7` or `.el8` alone is no proof: RHEL has it as well. CentOS builds on hosts of its own domain.
         let version = self.kernel_version.as_ref()?;
@@ -81,5 +82,6 @@ mod tests {
     fn the_first_source_decides() {
         assert_eq!(os("Ubuntu 24.04", "ID=centos", CENTOS_7), None);
         assert_eq!(os("", "ID=debian", CENTOS_7), None);
+        assert!(os("", "NAME=Something", CENTOS_7).is_some());
     }
 }

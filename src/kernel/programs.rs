@@ -11,9 +11,10 @@ use super::{Error, Finished};
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// Held by iptables-legacy while it works (iptables' XT_LOCK_NAME).
 const XTABLES_LOCK: &str = "/run/xtables.lock";
-/// The lock that is taken when the usual one cannot be opened, on a read-only root for example: the network
-/// namespace itself, which is what the lock protects.
-const NAMESPACE_LOCK: &str = "/proc/self/ns/net";
+/// The lock that the programs are given when the usual one cannot be opened, on a read-only root for example. It is one
+/// of this container; that no two runs meet in a network namespace is seen to by `netns::lock`, whose file this must
+/// not be.
+const CONTAINER_LOCK: &str = "/proc/self/ns/mnt";
 
 /// Runs a program to its end.
 ///
@@ -28,7 +29,7 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Finished, E
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", &path).env("LC_ALL", "C");
     if !can_be_opened(Path::new(XTABLES_LOCK)) {
-        command.env("XTABLES_LOCKFILE", NAMESPACE_LOCK);
+        command.env("XTABLES_LOCKFILE", CONTAINER_LOCK);
     }
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(failed)?;

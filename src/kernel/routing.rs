@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::RangeInclusive;
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::AddressFamily;
@@ -17,8 +18,8 @@ use crate::config::values::{Mark, RouteTable};
 
 /// The loopback interface is the first of every network namespace (`LOOPBACK_IFINDEX`).
 const LOOPBACK: u32 = 1;
-/// Before the main table (32766): where `ip rule add` puts the first rule of a namespace.
-const PRIORITY: u32 = 32765;
+/// Before the main table (32766), the last of them first: where `ip rule add` puts the first rules of a namespace.
+const PRIORITIES: RangeInclusive<u32> = 32700..=32765;
 /// `RT_TABLE_UNSPEC`: the number stands in an attribute of its own.
 const TABLE_IN_ATTRIBUTE: u8 = 0;
 
@@ -46,24 +47,67 @@ impl Rtnetlink {
             RoutingItem::BindAddress => {
                 self.wait(self.handle.address().add(LOOPBACK, IpAddr::V6(BIND_V6), 128).execute())
             }
-            RoutingItem::LocalRoute { family, table } => {
-                self.wait(self.handle.route().add(local_route(family, table)).execute())
-            }
-            RoutingItem::PolicyRule { family, mark, table } => {
-                match self.has_policy_rule(family, mark, table) {
-                    Ok(true) => return Ok(false),
-                    Ok(false) => {
-                        let mut request = self.handle.rule().add();
-                        *request.message_mut() = policy_rule(family, mark, table);
-                        // The kernel knows a rule again only by its priority: two runs at once then add one rule.
-                        request.message_mut().attributes.push(RuleAttribute::Priority(PRIORITY));
-                        self.wait(request.execute())
-                    }
-                    Err(error) => Err(error),
-                }
-            }
+            RoutingItem::LocalRoute { family, table } => self.add_local_route(family, table),
+            RoutingItem::PolicyRule { family, mark, table } => self.add_policy_rule(family, mark, table),
         };
         outcome(added, item, "add", &[nix::libc::EEXIST])
+    }
+
+    fn add_local_route(&self, family: Family, table: RouteTable) -> io::Result<()> {
+        match self.wait(self.handle.route().add(local_route(family, table)).execute()) {
+            // Any default route is in the way of ours; only the same one will do instead.
+            Err(error) if exists(&error) && !self.has_local_route(family, table)? => {
+                Err(io::Error::other("another default route is in this table"))
+            }
+            added => added,
+        }
+    }
+
+    fn has_local_route(&self, family: Family, table: RouteTable) -> io::Result<bool> {
+        let wanted = local_route(family, table);
+        let any = match family {
+            Family::Ipv4 => RouteMessageBuilder::<Ipv4Addr>::new().build(),
+            Family::Ipv6 => RouteMessageBuilder::<Ipv6Addr>::new().build(),
+        };
+        let routes: Vec<RouteMessage> = self.wait(self.handle.route().get(any).execute().try_collect())?;
+        Ok(routes.iter().any(|route| {
+            route.header.kind == RouteType::Local
+                && route.header.destination_prefix_length == 0
+                && wanted.attributes.iter().all(|it| route.attributes.contains(it))
+        }))
+    }
+
+    /// With a priority of its own, so that two runs at once add one rule: the kernel looks for the same rule only at the
+    /// same priority. There it takes rules that select more for the same, so that one of those makes us go on.
+    fn add_policy_rule(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<()> {
+        for priority in PRIORITIES.rev() {
+            if !self.policy_rules(family, mark, table)?.is_empty() {
+                break;
+            }
+            match self.wait(self.handle_rule(policy_rule(family, mark, table, priority))) {
+                Err(error) if exists(&error) => {}
+                added => return added,
+            }
+        }
+        Err(io::Error::from_raw_os_error(nix::libc::EEXIST))
+    }
+
+    async fn handle_rule(&self, message: RuleMessage) -> Result<(), rtnetlink::Error> {
+        let mut request = self.handle.rule().add();
+        *request.message_mut() = message;
+        request.execute().await
+    }
+
+    /// Every rule of ours: istio-init adds one with each run.
+    fn remove_policy_rules(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<()> {
+        let there = self.policy_rules(family, mark, table)?;
+        if there.is_empty() {
+            return Err(io::Error::from_raw_os_error(nix::libc::ENOENT));
+        }
+        for priority in there {
+            self.wait(self.handle.rule().del(policy_rule(family, mark, table, priority)).execute())?;
+        }
+        Ok(())
     }
 
     /// True when it was there.
@@ -79,25 +123,33 @@ impl Rtnetlink {
             RoutingItem::LocalRoute { family, table } => {
                 self.wait(self.handle.route().del(local_route(family, table)).execute())
             }
-            RoutingItem::PolicyRule { family, mark, table } => {
-                self.wait(self.handle.rule().del(policy_rule(family, mark, table)).execute())
-            }
+            RoutingItem::PolicyRule { family, mark, table } => self.remove_policy_rules(family, mark, table),
         };
         use nix::libc::{EADDRNOTAVAIL, EAFNOSUPPORT, ENOENT, ESRCH};
         outcome(removed, item, "delete", &[ENOENT, ESRCH, EADDRNOTAVAIL, EAFNOSUPPORT])
     }
 
-    /// Is there a rule for this mark and table, of any priority? istio-init adds it again with every run.
-    fn has_policy_rule(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<bool> {
+    /// The priorities of the rules that send every packet with this mark to this table.
+    fn policy_rules(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<Vec<u32>> {
         let version = match family {
             Family::Ipv4 => IpVersion::V4,
             Family::Ipv6 => IpVersion::V6,
         };
         let rules: Vec<RuleMessage> = self.wait(self.handle.rule().get(version).execute().try_collect())?;
-        Ok(rules.iter().any(|rule| {
+        let ours = rules.iter().filter(|rule| {
             let has = |wanted: &RuleAttribute| rule.attributes.contains(wanted);
-            has(&RuleAttribute::FwMark(mark.get())) && has(&RuleAttribute::Table(table.get()))
-        }))
+            has(&RuleAttribute::FwMark(mark.get()))
+                && has(&RuleAttribute::Table(table.get()))
+                && rule.header.action == RuleAction::ToTable
+                && !rule.attributes.iter().any(narrows)
+        });
+        let priority = |rule: &RuleMessage| {
+            rule.attributes.iter().find_map(|it| match it {
+                RuleAttribute::Priority(priority) => Some(*priority),
+                _ => None,
+            })
+        };
+        Ok(ours.filter_map(priority).collect())
     }
 
     fn wait<T>(&self, request: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {
@@ -106,6 +158,26 @@ impl Rtnetlink {
             other => io::Error::other(other),
         })
     }
+}
+
+/// Does it keep a policy rule from matching some packets with the mark?
+fn narrows(attribute: &RuleAttribute) -> bool {
+    match attribute {
+        RuleAttribute::FwMask(mask) => *mask != u32::MAX,
+        RuleAttribute::Source(_)
+        | RuleAttribute::Destination(_)
+        | RuleAttribute::Iifname(_)
+        | RuleAttribute::Oifname(_)
+        | RuleAttribute::UidRange(_)
+        | RuleAttribute::IpProtocol(_)
+        | RuleAttribute::SourcePortRange(_)
+        | RuleAttribute::DestinationPortRange(_) => true,
+        _ => false,
+    }
+}
+
+fn exists(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(nix::libc::EEXIST)
 }
 
 /// Success, no change needed, or an error.
@@ -136,7 +208,7 @@ fn local_route(family: Family, table: RouteTable) -> RouteMessage {
 }
 
 /// `fwmark MARK lookup TABLE`
-fn policy_rule(family: Family, mark: Mark, table: RouteTable) -> RuleMessage {
+fn policy_rule(family: Family, mark: Mark, table: RouteTable, priority: u32) -> RuleMessage {
     let mut message = RuleMessage::default();
     message.header.family = match family {
         Family::Ipv4 => AddressFamily::Inet,
@@ -144,6 +216,10 @@ fn policy_rule(family: Family, mark: Mark, table: RouteTable) -> RuleMessage {
     };
     message.header.action = RuleAction::ToTable;
     message.header.table = TABLE_IN_ATTRIBUTE;
-    message.attributes = vec![RuleAttribute::FwMark(mark.get()), RuleAttribute::Table(table.get())];
+    message.attributes = vec![
+        RuleAttribute::FwMark(mark.get()),
+        RuleAttribute::Table(table.get()),
+        RuleAttribute::Priority(priority),
+    ];
     message
 }

@@ -26,7 +26,7 @@ fn choice(backend: BackendKind) -> Choice {
 #[test]
 fn routing_goes_in_before_the_rules() {
     let mut kernel = Recording::default();
-    apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack()).unwrap();
+    apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack(), false).unwrap();
     assert_eq!(kernel.routing.len(), 5, "{:?}", kernel.routing);
     assert_eq!(kernel.log.len(), 1);
 }
@@ -35,7 +35,8 @@ fn routing_goes_in_before_the_rules() {
 fn refused_rules_take_their_routing_with_them_but_not_what_was_there_before() {
     let mut kernel = Recording { refuses: Some(("divert-mark", nix::libc::EINVAL)), ..Recording::default() };
     kernel.routing.push(RoutingItem::BindAddress);
-    let failure = apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack()).unwrap_err();
+    let failure =
+        apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack(), false).unwrap_err();
     assert_eq!(kernel.routing, [RoutingItem::BindAddress]);
     assert!(failure.to_string().contains("divert-mark"), "{failure}");
     assert!(!failure.is_environment());
@@ -46,7 +47,7 @@ fn routing_that_fails_half_way_is_undone_and_no_rule_is_sent() {
     let program = tproxy_dual_stack();
     for item in RoutingItem::all(&program.routing) {
         let mut kernel = Recording { fails_at: Some(item), ..Recording::default() };
-        let failure = apply(&mut kernel, &choice(BackendKind::Nftables), &program).unwrap_err();
+        let failure = apply(&mut kernel, &choice(BackendKind::Nftables), &program, false).unwrap_err();
         assert!(failure.to_string().contains(&item.command("add")), "{failure}");
         assert!(kernel.routing.is_empty() && kernel.log.is_empty());
     }
@@ -56,7 +57,8 @@ fn routing_that_fails_half_way_is_undone_and_no_rule_is_sent() {
 fn a_missing_kernel_feature_is_named() {
     let mut kernel =
         Recording { refuses: Some(("\"tproxy-inbound", nix::libc::ENOENT)), ..Recording::default() };
-    let failure = apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack()).unwrap_err();
+    let failure =
+        apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack(), false).unwrap_err();
     assert!(failure.is_environment());
     assert!(failure.to_string().contains("CONFIG_NFT_TPROXY"), "{failure}");
 }
@@ -93,7 +95,7 @@ fn a_table_that_appears_in_between_is_replaced() {
         }
     }
     let mut kernel = Racing(Recording::default());
-    apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack()).unwrap();
+    apply(&mut kernel, &choice(BackendKind::Nftables), &tproxy_dual_stack(), false).unwrap();
     assert_eq!(kernel.0.log.len(), 1);
 }
 
@@ -115,7 +117,8 @@ fn ipv6_that_fails_takes_ipv4_back_out() {
     kernel.legacy_tables = vec!["nat".into()];
     kernel.answers.insert(0, ok(""));
     kernel.answers.insert(2, ok(""));
-    let failure = apply(&mut kernel, &choice(BackendKind::IptablesLegacy), &tproxy_dual_stack()).unwrap_err();
+    let failure =
+        apply(&mut kernel, &choice(BackendKind::IptablesLegacy), &tproxy_dual_stack(), false).unwrap_err();
     assert!(failure.to_string().contains("ip6tables-legacy-restore failed"), "{failure}");
     assert!(failure.to_string().contains("that line is: "), "{failure}");
     let programs: Vec<_> = kernel.log.iter().map(|line| line.split(' ').next().unwrap()).collect();

@@ -9,7 +9,7 @@ use crate::config::BackendKind;
 use crate::config::families::Family;
 use crate::kernel::{Error, Finished, Kernel, ListedChain};
 use crate::netlink::family_number;
-use crate::program::Program;
+use crate::program::{Match, Program};
 
 /// How many seconds the restore programs wait for the lock.
 const LOCK_SECONDS: &str = "5";
@@ -32,6 +32,15 @@ pub enum RestoreError {
         /// The rule that it stumbled over, if it said where.
         line: String,
     },
+    /// The restore programs cannot read so long a line.
+    #[error(
+        "{groups} included groups are one rule, and iptables-restore reads no more than {MOST_OWNERS} in a line: \
+         use --backend nftables"
+    )]
+    TooManyGroups {
+        /// How many there are.
+        groups: usize,
+    },
     /// And then the other family could not be put back as it was.
     #[error("{failure}; then the rules of {family} could not be put back: {undo}")]
     NotUndone {
@@ -44,12 +53,31 @@ pub enum RestoreError {
     },
 }
 
-/// Puts the program in, in place of what is there of ours. When one family fails, both are as they were.
+/// `iptables-restore` splits a line into at most 255 words (MAX_ARGC), and each group takes five.
+const MOST_OWNERS: usize = 49;
+
+/// Puts the program in, in place of what is there of ours. When one family fails, both are as they were. Rules that may
+/// be an earlier run's or somebody else's are replaced with `reconcile`, and given back otherwise.
 ///
 /// # Errors
 /// What a restore program said.
-pub fn apply(kernel: &mut dyn Kernel, variant: BackendKind, program: &Program) -> Result<(), RestoreError> {
-    replace(kernel, variant, &[Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family))))
+pub fn apply(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    program: &Program,
+    reconcile: bool,
+) -> Result<Vec<String>, RestoreError> {
+    for (_, rule) in program.rules() {
+        for condition in &rule.matches {
+            if let Match::NotOwnerGid(gids) = condition
+                && gids.len() > MOST_OWNERS
+            {
+                return Err(RestoreError::TooManyGroups { groups: gids.len() });
+            }
+        }
+    }
+    let wanted = [Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family)));
+    replace(kernel, variant, &wanted, reconcile)
 }
 
 /// Removes what is ours, and the rules in hooks' chains that `program` names. True when anything was there.
@@ -111,12 +139,22 @@ fn replace(
     kernel: &mut dyn Kernel,
     variant: BackendKind,
     wanted: &[(Family, FamilyState)],
-) -> Result<(), RestoreError> {
+    reconcile: bool,
+) -> Result<Vec<String>, RestoreError> {
+    let mut kept = Vec::new();
     let programs = Programs { variant };
     let mut done: Vec<(Family, &FamilyState, FamilyState)> = Vec::new();
     let chains = if variant == BackendKind::IptablesNft { kernel.chains()? } else { Vec::new() };
     for (family, wanted) in wanted {
-        let before = current(kernel, variant, *family, wanted)?;
+        let mut before = current(kernel, variant, *family, wanted)?;
+        if reconcile {
+            before = before.with_doubtful();
+        }
+        let doubtful =
+            before.tables.iter().flat_map(|table| table.doubtful.iter().map(|hook| (&table.table, hook)));
+        kept.extend(
+            doubtful.map(|(table, hook)| format!("{table} {} {}", hook.chain, hook.line.specification)),
+        );
         let script = transition(&before, wanted, false);
         if script.is_empty() {
             continue;
@@ -131,7 +169,7 @@ fn replace(
     for (family, _, before) in &done {
         prune(kernel, variant, *family, &before.table_names(), &[]);
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// Puts every family back as it was. Reads what is there now, since a failed run may have gone in by half.

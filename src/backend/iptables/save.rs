@@ -43,13 +43,21 @@ pub(super) fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
                 places.len() - 1
             });
             places[at].1 += 1;
-            if jumps_to_ours(specification) || is_wanted(wanted, &table, chain, specification) {
-                let place = Some(places[at].1);
-                state.table_mut(&table).hooks.push(HookLine { chain: chain.to_owned(), place, line: found });
+            let hook = HookLine { chain: chain.to_owned(), place: Some(places[at].1), line: found };
+            let has_own_chains = state.table(&table).is_some_and(|table| !table.chains.is_empty());
+            if jumps_to_ours(specification)
+                || is_wanted(wanted, &table, chain, specification)
+                || (has_own_chains && table == "mangle" && carries_marks(specification))
+            {
+                state.table_mut(&table).hooks.push(hook);
+            } else if has_own_chains && is_interface_alone(specification) {
+                state.table_mut(&table).doubtful.push(hook);
             }
         }
     }
-    state.tables.retain(|table| !table.chains.is_empty() || !table.hooks.is_empty());
+    state
+        .tables
+        .retain(|table| !(table.chains.is_empty() && table.hooks.is_empty() && table.doubtful.is_empty()));
     state
 }
 
@@ -68,6 +76,42 @@ fn jumps_to_ours(specification: &str) -> bool {
     let mut words = specification.rsplit(' ');
     let (target, option) = (words.next(), words.next());
     matches!(option, Some("-j" | "-g")) && target.is_some_and(|target| CHAINS.contains(&target))
+}
+
+/// Is it one of the rules that TPROXY has in the hooks of mangle? Nobody else has rules of these forms beside our chains.
+fn carries_marks(specification: &str) -> bool {
+    let words: Vec<&str> = specification.split(' ').collect();
+    let all_bits = ["--nfmask", "0xffffffff", "--ctmask", "0xffffffff"];
+    match words[..] {
+        ["-p", "tcp", "-m", "mark", "--mark", _, "-j", "CONNMARK", "--save-mark", ref rest @ ..]
+        | ["-p", "tcp", "-m", "connmark", "--mark", _, "-j", "CONNMARK", "--restore-mark", ref rest @ ..] => {
+            rest == all_bits
+        }
+        ["-o", "lo", "-p", "tcp", "-m", "mark", "--mark", _, "-j", "RETURN"] => true,
+        [
+            "!",
+            "-d",
+            _,
+            "-o",
+            "lo",
+            "-p",
+            "tcp",
+            "-m",
+            "owner",
+            "--uid-owner" | "--gid-owner",
+            _,
+            "-j",
+            "MARK",
+            ref rest @ ..,
+        ] => rest == ["--set-xmark", "0x53a/0xffffffff"],
+        _ => false,
+    }
+}
+
+/// Does it let everything pass on an interface, as excluded and virtual interfaces do?
+fn is_interface_alone(specification: &str) -> bool {
+    let words: Vec<&str> = specification.split(' ').collect();
+    matches!(words[..], ["-i" | "-o", _, "-j", "RETURN"])
 }
 
 fn is_wanted(wanted: &FamilyState, table: &str, chain: &str, specification: &str) -> bool {
@@ -105,8 +149,25 @@ COMMIT
         let nat = found.table("nat").unwrap();
         assert_eq!(nat.chains.len(), 1);
         assert_eq!(nat.chains[0].lines[0].specification, "-d 127.0.0.1/32 -j RETURN");
+        assert!(nat.doubtful.is_empty());
         let hooks: Vec<_> = nat.hooks.iter().map(|hook| (hook.chain.as_str(), hook.place)).collect();
         assert_eq!(hooks, [("OUTPUT", Some(2)), ("OUTPUT", Some(4)), ("ISTIO_OUTPUTS", Some(1))]);
+    }
+
+    #[test]
+    fn rules_of_an_earlier_run_are_known_by_their_form_or_doubtful() {
+        let save = "*mangle\n:ISTIO_INBOUND - [0:0]\n-A OUTPUT -o eth9 -j RETURN\n\
+                    -A OUTPUT -p tcp -m connmark --mark 0x7 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
+                    -A OUTPUT -p udp -m connmark --mark 0x7 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
+                    -A OUTPUT -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n";
+        let state = ours(save, &FamilyState::default());
+        let mangle = state.table("mangle").unwrap();
+        assert_eq!(mangle.hooks.iter().map(|hook| hook.place).collect::<Vec<_>>(), [Some(2)]);
+        assert_eq!(mangle.doubtful.iter().map(|hook| hook.place).collect::<Vec<_>>(), [Some(1)]);
+        let taken = state.with_doubtful();
+        assert_eq!(taken.table("mangle").unwrap().hooks.len(), 2);
+        // Beside no chain of ours, none of them is.
+        assert!(ours(&save.replace(":ISTIO_INBOUND", ":OTHER"), &FamilyState::default()).is_empty());
     }
 
     #[test]

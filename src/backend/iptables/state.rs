@@ -38,6 +38,8 @@ pub struct TableState {
     pub chains: Vec<OwnChain>,
     /// Rules in others' chains, in order.
     pub hooks: Vec<HookLine>,
+    /// Rules in others' chains that may be an earlier run's or somebody else's: nothing but an interface tells.
+    pub doubtful: Vec<HookLine>,
 }
 
 /// What is ours in all tables of a family.
@@ -48,6 +50,17 @@ pub struct FamilyState {
 }
 
 impl FamilyState {
+    /// Takes the doubtful rules for ours.
+    #[must_use]
+    pub fn with_doubtful(mut self) -> FamilyState {
+        for table in &mut self.tables {
+            table.hooks.append(&mut table.doubtful);
+            // A rule is put back at its place: they have to come in order.
+            table.hooks.sort_by(|one, other| (&one.chain, one.place).cmp(&(&other.chain, other.place)));
+        }
+        self
+    }
+
     /// Is nothing of ours there?
     pub fn is_empty(&self) -> bool {
         self.tables.iter().all(|table| table.chains.is_empty() && table.hooks.is_empty())
