@@ -39,7 +39,6 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
     run.enter_namespace()?;
     let kernel = &mut System::default();
     let (program, _) = run.program(kernel)?;
-    check_capabilities(run)?;
     let (choice, _lock) = loop {
         let installed = look(kernel, run)?;
         let choice = installed.choose(run.options.backend)?;
@@ -78,6 +77,9 @@ fn clean_up(run: &mut Run) -> Result<(), Failure> {
     let kernel = &mut System::default();
     let _lock = netns::lock()?;
     let installed = look(kernel, run)?;
+    let by_need = [BackendKind::IptablesLegacy, BackendKind::IptablesNft];
+    let needed = by_need.into_iter().find(|it| installed.contains(*it)).unwrap_or(BackendKind::Nftables);
+    capabilities::keep_only_needed(needed)?;
     let removed =
         backend::remove(kernel, &installed, &run.program_for_any_pod()).map_err(Failure::Cleanup)?;
     run.phases.end("remove");
@@ -100,7 +102,11 @@ fn check_capabilities(run: &Run) -> Result<(), Failure> {
 }
 
 fn look(kernel: &mut System, run: &Run) -> Result<Installed, Failure> {
-    let installed = Installed::look(kernel)?;
+    // Without the privilege to look, what is missing says more than what failed.
+    let installed = Installed::look(kernel).map_err(|error| match check_capabilities(run) {
+        Err(missing) => missing,
+        Ok(()) => error.into(),
+    })?;
     if let (Some(warning), true) =
         (installed.warning(), run.options.backend != BackendChoice::Fixed(BackendKind::IptablesLegacy))
     {

@@ -64,12 +64,11 @@ pub fn check(backend: BackendKind) -> Result<(), CapabilityError> {
 pub fn keep_only_needed(backend: BackendKind) -> Result<(), CapabilityError> {
     check(backend)?;
     let needed = needed(backend);
-    let permitted = caps::read(None, CapSet::Permitted)?;
     nix::sys::prctl::set_no_new_privs().map_err(|errno| CapabilityError::NoNewPrivileges(errno.into()))?;
     let kept: CapsHashSet = needed.iter().copied().collect();
     let runs_programs = backend != BackendKind::Nftables;
     if runs_programs {
-        limit_children(&permitted, &kept)?;
+        limit_children(&kept)?;
     }
     caps::set(None, CapSet::Effective, &kept)?;
     caps::set(None, CapSet::Permitted, &kept)?;
@@ -86,8 +85,8 @@ pub fn keep_only_needed(backend: BackendKind) -> Result<(), CapabilityError> {
 }
 
 /// Takes everything else out of the bounding set, where that is allowed.
-fn limit_children(permitted: &CapsHashSet, kept: &CapsHashSet) -> Result<(), CapsError> {
-    if !permitted.contains(&Capability::CAP_SETPCAP) {
+fn limit_children(kept: &CapsHashSet) -> Result<(), CapsError> {
+    if !caps::has_cap(None, CapSet::Effective, Capability::CAP_SETPCAP)? {
         return Ok(());
     }
     for capability in caps::read(None, CapSet::Bounding)?.difference(kept) {

@@ -64,7 +64,8 @@ impl Kernel for System {
             Family::Ipv4 => "ip_tables_names",
             Family::Ipv6 => "ip6_tables_names",
         };
-        let path = PathBuf::from("/proc/thread-self/net").join(name);
+        // Not thread-self, which takes the kernel longer: only the first thread ever enters a namespace.
+        let path = PathBuf::from("/proc/self/net").join(name);
         match files::read(&path) {
             Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
             // Without the module, or without /proc, nothing says that iptables-legacy was ever used. Only root may
