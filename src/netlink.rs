@@ -164,25 +164,11 @@ impl Batch {
         batch
     }
 
-    /// Adds a message about our table. `subject` is what an error will name.
+    /// Adds a message about a table of this family. `subject` is what an error will name.
     ///
     /// # Errors
     /// When an attribute is too long.
     pub fn push(
-        &mut self,
-        subject: String,
-        kind: u8,
-        flags: u16,
-        attributes: &Attributes,
-    ) -> Result<(), TooLong> {
-        self.push_for(FAMILY_INET, subject, kind, flags, attributes)
-    }
-
-    /// Adds a message about a table of this family.
-    ///
-    /// # Errors
-    /// When an attribute is too long.
-    pub fn push_for(
         &mut self,
         family: u8,
         subject: String,
@@ -327,7 +313,7 @@ mod tests {
         attributes.nested(1, |inner| {
             inner.bytes(2, &[0; LONGEST_ATTRIBUTE]);
         });
-        let refused = Batch::new().push("a rule".into(), message::NEW_RULE, 0, &attributes);
+        let refused = Batch::new().push(FAMILY_INET, "a rule".into(), message::NEW_RULE, 0, &attributes);
         assert_eq!(refused, Err(TooLong { what: "a rule".into() }));
     }
 
@@ -336,7 +322,7 @@ mod tests {
         let mut batch = Batch::new();
         let mut name = Attributes::default();
         name.text(1, "mesh-intercept");
-        batch.push("the table".into(), message::NEW_TABLE, flag::CREATE, &name).unwrap();
+        batch.push(FAMILY_INET, "the table".into(), message::NEW_TABLE, flag::CREATE, &name).unwrap();
         let batch = batch.finish();
         let received: Vec<_> = messages(batch.bytes()).collect();
         assert_eq!(received.len(), 3);

@@ -595,7 +595,7 @@ fn istio_s_names_of_the_command_all_work() {
     for form in forms {
         assert_ok(&pod.output(&[form, &INJECTED[..], &level].concat()));
         assert!(pod.state().contains("redirect to :15006"));
-        pod.text(&["nft", "delete", "table", "inet", "mesh-intercept"]);
+        pod.text(&["nft", "delete", "table", "ip", "mesh-intercept"]);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::detect::{Choice, Installed};
 use super::iptables::{self, RestoreError};
-use super::nftables::{encode, encode_removal, translate};
+use super::nftables::{TableFamily, encode, encode_removal, translate};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
 use crate::netlink::TooLong;
@@ -75,7 +75,7 @@ pub fn apply(
 ) -> Result<Vec<String>, ApplyError> {
     let mut added = Vec::new();
     let result = add_routing(kernel, program, &mut added).and_then(|()| match choice.backend {
-        BackendKind::Nftables => apply_nftables(kernel, program, choice.replaces).map(|()| Vec::new()),
+        BackendKind::Nftables => apply_nftables(kernel, program, &choice.our_tables).map(|()| Vec::new()),
         variant => iptables::apply(kernel, variant, program, reconcile).map_err(ApplyError::from),
     });
     let mut failure = match result {
@@ -104,19 +104,18 @@ fn add_routing(
     Ok(())
 }
 
-/// Creates our table, or replaces it in one transaction.
-fn apply_nftables(kernel: &mut dyn Kernel, program: &Program, replaces: bool) -> Result<(), ApplyError> {
+/// Creates our table, in place of those that are there.
+fn apply_nftables(kernel: &mut dyn Kernel, program: &Program, old: &[TableFamily]) -> Result<(), ApplyError> {
     let ruleset = translate(program);
-    match kernel.commit(&encode(&ruleset, replaces)?) {
+    let again = match kernel.commit(&encode(&ruleset, old)?) {
         // Another run was faster, or took the table away.
-        Err(refused) if !replaces && is(&refused, nix::libc::EEXIST) => {
-            kernel.commit(&encode(&ruleset, true)?).map_err(missing_feature)
+        Err(refused) if is(&refused, nix::libc::EEXIST) && refused.subject == "the table" => {
+            [ruleset.family].to_vec()
         }
-        Err(refused) if replaces && is(&refused, nix::libc::ENOENT) && refused.subject == "the old table" => {
-            kernel.commit(&encode(&ruleset, false)?).map_err(missing_feature)
-        }
-        result => result.map_err(missing_feature),
-    }
+        Err(refused) if is(&refused, nix::libc::ENOENT) && refused.subject == "the old table" => Vec::new(),
+        result => return result.map_err(missing_feature),
+    };
+    kernel.commit(&encode(&ruleset, &again)?).map_err(missing_feature)
 }
 
 fn is(refused: &Refused, code: i32) -> bool {
@@ -181,7 +180,10 @@ pub fn remove(
     let mut removed = Removed::default();
     let mut failures = Vec::new();
     if installed.contains(BackendKind::Nftables) {
-        match encode_removal().map_err(ApplyError::from).and_then(|batch| Ok(kernel.commit(&batch)?)) {
+        match encode_removal(installed.our_tables())
+            .map_err(ApplyError::from)
+            .and_then(|batch| Ok(kernel.commit(&batch)?))
+        {
             Ok(()) => removed.what.push("the nftables table".to_owned()),
             Err(failure) => failures.push(failure),
         }

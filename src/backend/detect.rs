@@ -1,11 +1,11 @@
 //! Which back end to use: looks at the kernel, changes nothing.
 
 use super::iptables::{CHAINS, FamilyState, current};
-use super::nftables::TABLE;
+use super::nftables::{TABLE, TableFamily};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
 use crate::kernel::{Error, Kernel};
-use crate::netlink::{FAMILY_INET, family_number};
+use crate::netlink::family_number;
 
 /// The tables that istio's own nftables mode makes.
 const ISTIO_NFTABLES: [&str; 3] = ["istio-proxy-nat", "istio-proxy-mangle", "istio-proxy-raw"];
@@ -39,6 +39,7 @@ pub enum DetectError {
 pub struct Installed {
     has_nf_tables: bool,
     istio_nftables: Option<String>,
+    our_tables: Vec<TableFamily>,
     backends: Vec<BackendKind>,
     unread: Option<String>,
 }
@@ -57,7 +58,10 @@ impl Installed {
         let istio = chains.iter().find(|chain| ISTIO_NFTABLES.contains(&chain.table.as_str()));
         let istio_nftables = istio.map(|chain| chain.table.clone());
         let mut backends = Vec::new();
-        if chains.iter().any(|chain| chain.family == FAMILY_INET && chain.table == TABLE) {
+        let has =
+            |family: &TableFamily| chains.iter().any(|it| it.family == family.number() && it.table == TABLE);
+        let our_tables: Vec<TableFamily> = TableFamily::ALL.into_iter().filter(has).collect();
+        if !our_tables.is_empty() {
             backends.push(BackendKind::Nftables);
         }
         let in_iptables = |family: u8| [Family::Ipv4, Family::Ipv6].map(family_number).contains(&family);
@@ -75,7 +79,7 @@ impl Installed {
                 Err(why) => unread = Some(why.to_string()),
             }
         }
-        Ok(Installed { has_nf_tables, istio_nftables, backends, unread })
+        Ok(Installed { has_nf_tables, istio_nftables, our_tables, backends, unread })
     }
 
     /// What the operator should know: iptables-legacy has tables here that could not be read. Rules of the mesh in
@@ -86,6 +90,11 @@ impl Installed {
             "iptables-legacy has tables in this network namespace that cannot be read ({why}): if they hold rules of \
              istio-init, everything is redirected twice"
         ))
+    }
+
+    /// The nftables tables of ours that are there.
+    pub fn our_tables(&self) -> &[TableFamily] {
+        &self.our_tables
     }
 
     /// Does this back end hold rules of the mesh?
@@ -101,7 +110,14 @@ impl Installed {
         if let Some(table) = &self.istio_nftables {
             return Err(DetectError::IstioNftables(table.clone()));
         }
-        let choice = |backend, reason| Ok(Choice { backend, reason, replaces: self.contains(backend) });
+        let choice = |backend, reason| {
+            Ok(Choice {
+                backend,
+                reason,
+                replaces: self.contains(backend),
+                our_tables: self.our_tables.clone(),
+            })
+        };
         match asked {
             BackendChoice::Fixed(asked) => match self.backends.iter().find(|found| **found != asked) {
                 Some(found) => Err(DetectError::Elsewhere { found: *found, asked }),
@@ -128,6 +144,8 @@ pub struct Choice {
     pub reason: &'static str,
     /// Does it hold rules of the mesh already?
     pub replaces: bool,
+    /// The nftables tables of ours that are there.
+    pub our_tables: Vec<TableFamily>,
 }
 
 #[cfg(test)]

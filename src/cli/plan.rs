@@ -44,6 +44,7 @@ fn choice(kernel: &mut dyn Kernel, asked: BackendChoice) -> Result<Choice, Detec
             },
             reason: "the rules of the kernel could not be looked at; none are assumed",
             replaces: false,
+            our_tables: Vec::new(),
         }),
     }
 }
@@ -121,7 +122,7 @@ impl Plan<'_> {
         for command in self.routing() {
             text.push_str(&format!("# {command}\n"));
         }
-        text + &nftables::render(&nftables::translate(&self.program), self.choice.replaces)
+        text + &nftables::render(&nftables::translate(&self.program), &self.choice.our_tables)
     }
 
     fn iptables(&self) -> String {

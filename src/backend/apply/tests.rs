@@ -20,7 +20,7 @@ fn tproxy_dual_stack() -> Program {
 }
 
 fn choice(backend: BackendKind) -> Choice {
-    Choice { backend, reason: "test", replaces: false }
+    Choice { backend, reason: "test", replaces: false, our_tables: vec![] }
 }
 
 #[test]

@@ -2,45 +2,48 @@
 
 use super::expressions::{self, DATA_VALUE};
 use super::intervals::Interval;
-use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE};
+use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily};
 use crate::kernel::ListedChain;
 use crate::netlink::{Attributes, Batch, LONGEST_ATTRIBUTE, TooLong, flag, message};
 use crate::program::Hook;
 
-/// Writes the transaction that puts the ruleset into the kernel. With `replaces`, our table is removed in the same
+/// Writes the transaction that puts the ruleset into the kernel. Our tables of `old` families are removed in the same
 /// transaction: at every instant either the old or the new rules are complete.
 ///
 /// # Errors
 /// When something does not fit into an attribute.
-pub fn encode(ruleset: &Ruleset, replaces: bool) -> Result<Batch, TooLong> {
-    let mut batch = Batch::new();
-    if replaces {
-        batch.push("the old table".into(), message::DELETE_TABLE, 0, &in_our_table())?;
+pub fn encode(ruleset: &Ruleset, old: &[TableFamily]) -> Result<Batch, TooLong> {
+    let mut writer = Writer { batch: Batch::new(), family: ruleset.family };
+    for family in old {
+        writer.remove_table(*family)?;
     }
-    batch.push("the table".into(), message::NEW_TABLE, flag::CREATE | flag::EXCLUSIVE, &in_our_table())?;
+    let create = flag::CREATE | flag::EXCLUSIVE;
+    writer.push("the table".into(), message::NEW_TABLE, create, &in_our_table())?;
     for (set, id) in ruleset.sets.iter().zip(1..) {
-        new_set(&mut batch, set, id)?;
+        writer.new_set(set, id)?;
     }
     // Every chain before every rule: rules jump.
     for chain in &ruleset.chains {
-        new_chain(&mut batch, chain)?;
+        writer.new_chain(chain)?;
     }
     for chain in &ruleset.chains {
         for rule in &chain.rules {
-            new_rule(&mut batch, chain, rule)?;
+            writer.new_rule(chain, rule)?;
         }
     }
-    Ok(batch.finish())
+    Ok(writer.batch.finish())
 }
 
-/// Writes the transaction that removes our table.
+/// Writes the transaction that removes our tables of these families.
 ///
 /// # Errors
 /// Never: the name fits.
-pub fn encode_removal() -> Result<Batch, TooLong> {
-    let mut batch = Batch::new();
-    batch.push("the table".into(), message::DELETE_TABLE, 0, &in_our_table())?;
-    Ok(batch.finish())
+pub fn encode_removal(old: &[TableFamily]) -> Result<Batch, TooLong> {
+    let mut writer = Writer { batch: Batch::new(), family: TableFamily::Inet };
+    for family in old {
+        writer.remove_table(*family)?;
+    }
+    Ok(writer.batch.finish())
 }
 
 /// Writes the transaction that removes chains of other tables, and the tables that are left without any. It fails as a
@@ -54,13 +57,13 @@ pub fn encode_pruning(chains: &[&ListedChain], emptied: &[(u8, &str)]) -> Result
         let mut attributes = Attributes::default();
         attributes.text(TABLE_NAME, &chain.table).text(CHAIN_NAME, &chain.name);
         let subject = format!("the chain {}", chain.name);
-        batch.push_for(chain.family, subject, message::DELETE_CHAIN, flag::ONLY_EMPTY, &attributes)?;
+        batch.push(chain.family, subject, message::DELETE_CHAIN, flag::ONLY_EMPTY, &attributes)?;
     }
     for (family, table) in emptied {
         let mut attributes = Attributes::default();
         attributes.text(TABLE_NAME, table);
         let subject = format!("the table {table}");
-        batch.push_for(*family, subject, message::DELETE_TABLE, flag::ONLY_EMPTY, &attributes)?;
+        batch.push(*family, subject, message::DELETE_TABLE, flag::ONLY_EMPTY, &attributes)?;
     }
     Ok(batch.finish())
 }
@@ -76,29 +79,112 @@ fn in_our_table() -> Attributes {
 const TABLE_NAME: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 
-fn new_set(batch: &mut Batch, set: &Set, id: u32) -> Result<(), TooLong> {
-    const NAME: u16 = 2;
-    const FLAGS: u16 = 3;
-    const KEY_TYPE: u16 = 4;
-    const KEY_LENGTH: u16 = 5;
-    const ID: u16 = 10;
-    const CONSTANT: u32 = 0x2;
-    const INTERVAL: u32 = 0x4;
-    let flags = if set.kind.has_intervals() { CONSTANT | INTERVAL } else { CONSTANT };
-    let mut attributes = in_our_table();
-    attributes
-        .text(NAME, &set.name)
-        .u32(FLAGS, flags)
-        .u32(KEY_TYPE, datatype(set.kind))
-        .u32(KEY_LENGTH, set.kind.bits() / 8)
-        .u32(ID, id);
-    batch.push(
-        format!("the set {}", set.name),
-        message::NEW_SET,
-        flag::CREATE | flag::EXCLUSIVE,
-        &attributes,
-    )?;
-    elements(batch, set)
+/// Writes messages about our table of this family.
+struct Writer {
+    batch: Batch,
+    family: TableFamily,
+}
+
+impl Writer {
+    fn push(
+        &mut self,
+        subject: String,
+        kind: u8,
+        flags: u16,
+        attributes: &Attributes,
+    ) -> Result<(), TooLong> {
+        self.batch.push(self.family.number(), subject, kind, flags, attributes)
+    }
+
+    fn remove_table(&mut self, family: TableFamily) -> Result<(), TooLong> {
+        self.batch.push(family.number(), "the old table".into(), message::DELETE_TABLE, 0, &in_our_table())
+    }
+
+    fn new_set(&mut self, set: &Set, id: u32) -> Result<(), TooLong> {
+        const NAME: u16 = 2;
+        const FLAGS: u16 = 3;
+        const KEY_TYPE: u16 = 4;
+        const KEY_LENGTH: u16 = 5;
+        const ID: u16 = 10;
+        const CONSTANT: u32 = 0x2;
+        const INTERVAL: u32 = 0x4;
+        let flags = if set.kind.has_intervals() { CONSTANT | INTERVAL } else { CONSTANT };
+        let mut attributes = in_our_table();
+        attributes
+            .text(NAME, &set.name)
+            .u32(FLAGS, flags)
+            .u32(KEY_TYPE, datatype(set.kind))
+            .u32(KEY_LENGTH, set.kind.bits() / 8)
+            .u32(ID, id);
+        self.push(
+            format!("the set {}", set.name),
+            message::NEW_SET,
+            flag::CREATE | flag::EXCLUSIVE,
+            &attributes,
+        )?;
+        self.elements(set)
+    }
+
+    /// One attribute holds all elements of a message, and has to stay below 64 KiB: long sets take several messages.
+    fn elements(&mut self, set: &Set) -> Result<(), TooLong> {
+        const SET: u16 = 2;
+        const ELEMENTS: u16 = 3;
+        // The longest pair of elements is one of IPv6 addresses: 28 and 36 bytes.
+        const FULL: usize = LONGEST_ATTRIBUTE - 128;
+        let mut rest = set.elements.as_slice();
+        while !rest.is_empty() {
+            let mut taken = 0;
+            let mut attributes = in_our_table();
+            attributes.text(SET, &set.name).nested(ELEMENTS, |list| {
+                while taken < rest.len() && list.len() < FULL {
+                    element(list, set.kind, rest[taken]);
+                    taken += 1;
+                }
+            });
+            let subject = format!("elements of the set {}", set.name);
+            self.push(subject, message::NEW_SET_ELEMENT, flag::CREATE, &attributes)?;
+            rest = &rest[taken..];
+        }
+        Ok(())
+    }
+
+    fn new_chain(&mut self, chain: &Chain) -> Result<(), TooLong> {
+        const HOOK: u16 = 4;
+        const POLICY: u16 = 5;
+        const TYPE: u16 = 7;
+        const HOOK_NUMBER: u16 = 1;
+        const HOOK_PRIORITY: u16 = 2;
+        const POLICY_ACCEPT: u32 = 1;
+        let mut attributes = in_our_table();
+        attributes.text(CHAIN_NAME, &chain.name);
+        if let Some(base) = chain.base {
+            let number = match base.hook {
+                Hook::Prerouting => 0,
+                Hook::Output => 3,
+            };
+            attributes
+                .nested(HOOK, |hook| {
+                    hook.u32(HOOK_NUMBER, number).bytes(HOOK_PRIORITY, &base.priority().to_be_bytes());
+                })
+                .u32(POLICY, POLICY_ACCEPT)
+                .text(TYPE, base.kind());
+        }
+        let subject = format!("the chain {}", chain.name);
+        self.push(subject, message::NEW_CHAIN, flag::CREATE | flag::EXCLUSIVE, &attributes)
+    }
+
+    fn new_rule(&mut self, chain: &Chain, rule: &Rule) -> Result<(), TooLong> {
+        const CHAIN: u16 = 2;
+        const EXPRESSIONS: u16 = 4;
+        const USER_DATA: u16 = 7;
+        let mut attributes = in_our_table();
+        attributes
+            .text(CHAIN, &chain.name)
+            .nested(EXPRESSIONS, |out| expressions::write(rule, out))
+            .bytes(USER_DATA, &comment(&rule.comment));
+        let subject = format!("the rule \"{}\" of the chain {}", rule.comment, chain.name);
+        self.push(subject, message::NEW_RULE, flag::CREATE | flag::APPEND, &attributes)
+    }
 }
 
 /// What `nft` calls the type of a set's elements (its `enum datatypes`); the kernel keeps the number and shows it.
@@ -111,29 +197,6 @@ fn datatype(kind: SetType) -> u32 {
         SetType::Gid => 25,
         SetType::Icmpv6Type => 29,
     }
-}
-
-/// One attribute holds all elements of a message, and has to stay below 64 KiB: long sets take several messages.
-fn elements(batch: &mut Batch, set: &Set) -> Result<(), TooLong> {
-    const SET: u16 = 2;
-    const ELEMENTS: u16 = 3;
-    // The longest pair of elements is one of IPv6 addresses: 28 and 36 bytes.
-    const FULL: usize = LONGEST_ATTRIBUTE - 128;
-    let mut rest = set.elements.as_slice();
-    while !rest.is_empty() {
-        let mut taken = 0;
-        let mut attributes = in_our_table();
-        attributes.text(SET, &set.name).nested(ELEMENTS, |list| {
-            while taken < rest.len() && list.len() < FULL {
-                element(list, set.kind, rest[taken]);
-                taken += 1;
-            }
-        });
-        let subject = format!("elements of the set {}", set.name);
-        batch.push(subject, message::NEW_SET_ELEMENT, flag::CREATE, &attributes)?;
-        rest = &rest[taken..];
-    }
-    Ok(())
 }
 
 /// An interval is two elements: its first number, and the first one behind it, flagged as an end.
@@ -171,44 +234,6 @@ fn key_bytes(kind: SetType, number: u128) -> Vec<u8> {
         }
         _ => bytes.to_vec(),
     }
-}
-
-fn new_chain(batch: &mut Batch, chain: &Chain) -> Result<(), TooLong> {
-    const HOOK: u16 = 4;
-    const POLICY: u16 = 5;
-    const TYPE: u16 = 7;
-    const HOOK_NUMBER: u16 = 1;
-    const HOOK_PRIORITY: u16 = 2;
-    const POLICY_ACCEPT: u32 = 1;
-    let mut attributes = in_our_table();
-    attributes.text(CHAIN_NAME, &chain.name);
-    if let Some(base) = chain.base {
-        let number = match base.hook {
-            Hook::Prerouting => 0,
-            Hook::Output => 3,
-        };
-        attributes
-            .nested(HOOK, |hook| {
-                hook.u32(HOOK_NUMBER, number).bytes(HOOK_PRIORITY, &base.priority().to_be_bytes());
-            })
-            .u32(POLICY, POLICY_ACCEPT)
-            .text(TYPE, base.kind());
-    }
-    let subject = format!("the chain {}", chain.name);
-    batch.push(subject, message::NEW_CHAIN, flag::CREATE | flag::EXCLUSIVE, &attributes)
-}
-
-fn new_rule(batch: &mut Batch, chain: &Chain, rule: &Rule) -> Result<(), TooLong> {
-    const CHAIN: u16 = 2;
-    const EXPRESSIONS: u16 = 4;
-    const USER_DATA: u16 = 7;
-    let mut attributes = in_our_table();
-    attributes
-        .text(CHAIN, &chain.name)
-        .nested(EXPRESSIONS, |out| expressions::write(rule, out))
-        .bytes(USER_DATA, &comment(&rule.comment));
-    let subject = format!("the rule \"{}\" of the chain {}", rule.comment, chain.name);
-    batch.push(subject, message::NEW_RULE, flag::CREATE | flag::APPEND, &attributes)
 }
 
 /// A comment as `nft` keeps it: type 0, length, text with a zero (libnftnl's udata.h).

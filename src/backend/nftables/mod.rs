@@ -8,6 +8,6 @@ mod text;
 mod translate;
 
 pub use encode::{encode, encode_pruning, encode_removal};
-pub use ruleset::{Ruleset, TABLE};
+pub use ruleset::{Ruleset, TABLE, TableFamily};
 pub use text::render;
 pub use translate::translate;

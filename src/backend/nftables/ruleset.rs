@@ -2,14 +2,48 @@
 
 use super::intervals::Interval;
 use crate::config::families::Family;
+use crate::netlink::{FAMILY_INET, family_number};
 use crate::program::{ConnectionState, Hook, Protocol, Table};
 
-/// The one table that holds everything, in the family `inet`.
+/// The one table that holds everything.
 pub const TABLE: &str = "mesh-intercept";
 
+/// Which packets a table sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableFamily {
+    /// Those of IPv4.
+    Ip,
+    /// Those of IPv4 and IPv6.
+    Inet,
+}
+
+impl TableFamily {
+    /// Every family that our table can have.
+    pub const ALL: [TableFamily; 2] = [TableFamily::Ip, TableFamily::Inet];
+
+    /// As `nft` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            TableFamily::Ip => "ip",
+            TableFamily::Inet => "inet",
+        }
+    }
+
+    /// Its number in netfilter (`NFPROTO_IPV4`, `NFPROTO_INET`).
+    pub fn number(self) -> u8 {
+        match self {
+            TableFamily::Ip => family_number(Family::Ipv4),
+            TableFamily::Inet => FAMILY_INET,
+        }
+    }
+}
+
 /// Everything in our table.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
+    /// Which packets the table sees: no more than the rules are for, so that a family that is not intercepted never
+    /// meets a hook.
+    pub family: TableFamily,
     /// The named sets.
     pub sets: Vec<Set>,
     /// The chains.

@@ -4,15 +4,15 @@ use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::intervals::Interval;
-use super::ruleset::{Action, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, Test};
+use super::ruleset::{Action, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test};
 use crate::config::families::Family;
 use crate::program::{ConnectionState, Hook, Protocol};
 
-/// Writes the table. With `replaces`, what an earlier run left is removed in the same transaction.
-pub fn render(ruleset: &Ruleset, replaces: bool) -> String {
+/// Writes the table. Those of `old` families are removed in the same transaction.
+pub fn render(ruleset: &Ruleset, old: &[TableFamily]) -> String {
     let mut text = String::new();
-    if replaces {
-        text.push_str(&format!("add table inet {TABLE}\ndelete table inet {TABLE}\n"));
+    for family in old {
+        text.push_str(&format!("delete table {} {TABLE}\n", family.name()));
     }
     // Writing to a String cannot fail.
     let _ = table(&mut text, ruleset);
@@ -20,7 +20,7 @@ pub fn render(ruleset: &Ruleset, replaces: bool) -> String {
 }
 
 fn table(out: &mut String, ruleset: &Ruleset) -> fmt::Result {
-    writeln!(out, "table inet {TABLE} {{")?;
+    writeln!(out, "table {} {TABLE} {{", ruleset.family.name())?;
     for set in &ruleset.sets {
         write_set(out, set)?;
     }

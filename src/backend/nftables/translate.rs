@@ -1,7 +1,7 @@
 //! From the program to the words of nftables. Translates, decides nothing.
 
 use super::intervals::{self, Interval};
-use super::ruleset::{Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, Test};
+use super::ruleset::{Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TableFamily, Test};
 use crate::config::families::{Families, Family};
 use crate::config::interfaces::InterfaceName;
 use crate::program::{self, ChainName, Match, Program, Table, Verdict};
@@ -11,14 +11,15 @@ const LONGEST_COMMENT: usize = 128;
 
 /// Says the program in the words of nftables.
 pub fn translate(program: &Program) -> Ruleset {
-    let mut ruleset = Ruleset::default();
+    let family = if program.families() == Families::IPV4 { TableFamily::Ip } else { TableFamily::Inet };
+    let mut ruleset = Ruleset { family, sets: Vec::new(), chains: Vec::new() };
     for chain in &program.chains {
         let mut translated = Chain {
             name: chain_name(chain.table, chain.name),
             base: chain.name.hook().map(|hook| Base { hook, table: chain.table }),
             rules: Vec::new(),
         };
-        let arriving = arriving(program, chain);
+        let arriving = arriving(program, chain, family);
         for rule in &chain.rules {
             let mut context = Context { ruleset: &mut ruleset, table: chain.table, rule };
             context.rule(arriving, &mut translated.rules);
@@ -28,11 +29,13 @@ pub fn translate(program: &Program) -> Ruleset {
     ruleset
 }
 
-/// The families whose packets can come to a chain. A hook sees both; other chains see what the rules of their table
-/// let through.
-fn arriving(program: &Program, chain: &program::Chain) -> Families {
-    if chain.name.hook().is_some() {
-        return Families::BOTH;
+/// The families whose packets can come to a chain. A hook sees those of its table; other chains see what the rules of
+/// iptables' table of the same name let through.
+fn arriving(program: &Program, chain: &program::Chain, family: TableFamily) -> Families {
+    match (family, chain.name.hook()) {
+        (TableFamily::Ip, _) => return Families::IPV4,
+        (TableFamily::Inet, Some(_)) => return Families::BOTH,
+        (TableFamily::Inet, None) => {}
     }
     let in_table = program.rules().filter(|(other, _)| other.table == chain.table);
     in_table.fold(Families::NONE, |families, (_, rule)| families.union(rule.families))
@@ -56,16 +59,12 @@ impl Context<'_> {
             .matches
             .iter()
             .any(|it| matches!(it, Match::Source(_) | Match::Destination(_) | Match::NotDestination(_)));
-        if by_family {
-            for family in self.rule.families.iter() {
-                self.rule_for(Some(family), true, rules);
-            }
-        } else if self.rule.families == arriving {
+        if !by_family && self.rule.families == arriving {
             self.rule_for(None, false, rules);
-        } else {
-            for family in self.rule.families.iter() {
-                self.rule_for(Some(family), true, rules);
-            }
+            return;
+        }
+        for family in self.rule.families.iter() {
+            self.rule_for(Some(family), arriving != Families::from_iter([family]), rules);
         }
     }
 
