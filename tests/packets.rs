@@ -95,6 +95,25 @@ fn transparent_pod() -> Scenario {
     injected(&["-m", "TPROXY"], packets)
 }
 
+/// The table then sees IPv4 alone.
+fn transparent_pod_of_one_family() -> Scenario {
+    let packets = vec![
+        app(OUT_V4, 80, "outbound"),
+        proxy(OUT_V4, 80, "outside"),
+        peer(POD_V4, 80, "inbound"),
+        peer(POD_V4, 15020, "app"),
+        app(POD_V4, 80, "app"),
+        proxy(POD_V4, 80, "inbound"),
+        app("10.1.1.1", 53, "dns").udp(),
+        app("10.1.1.1", 53, "dns"),
+        proxy("10.1.1.1", 53, "outside").udp(),
+        app(OUT_V6, 80, "outside"),
+        peer(POD_V6, 80, "app"),
+    ];
+    let more = ["-m", "TPROXY", "--redirect-dns", "--capture-all-dns"];
+    scenario(&[&INJECTED[..], &more].concat(), packets)
+}
+
 fn included_ranges() -> Scenario {
     let mut packets = Vec::new();
     packets.extend(both(app, "10.1.2.3", "2001:db8:1::1", 80, "outbound"));
@@ -240,6 +259,7 @@ fn many_ranges() -> Scenario {
 for_each_back_end! {
     injected_pod => super::injected_pod();
     transparent_pod => super::transparent_pod();
+    transparent_pod_of_one_family => super::transparent_pod_of_one_family();
     included_ranges => super::included_ranges();
     excluded_ports_win => super::excluded_ports_win();
     listed_inbound_ports => super::listed_inbound_ports();
