@@ -15,6 +15,8 @@ pub enum Exit {
     ApplyFailed = 3,
     /// What is there belongs to somebody else, or differs.
     Conflict = 4,
+    /// Validation failed; istio's repair controllers look for this number.
+    ValidationFailed = 126,
 }
 
 impl From<Exit> for ExitCode {

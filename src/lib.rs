@@ -12,3 +12,4 @@ pub mod exit;
 pub mod kernel;
 pub mod netlink;
 pub mod program;
+pub mod verify;

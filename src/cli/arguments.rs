@@ -79,7 +79,7 @@ fn environment_help() -> String {
         ));
     }
     text.push_str("\nA list may be @FILE, or @- for standard input: items between commas or line breaks, # begins a comment.\n");
-    text.push_str("Exit codes: 0 done; 1 bad input; 2 the environment lacks something; 3 apply failed, kernel as before; 4 conflict.");
+    text.push_str("Exit codes: 0 done; 1 bad input; 2 the environment lacks something; 3 apply failed, kernel as before; 4 conflict; 126 validation failed.");
     text
 }
 

@@ -11,6 +11,7 @@ use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, values};
 use crate::exit::Exit;
 use crate::kernel::{System, capabilities, netns};
+use crate::verify;
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
@@ -30,14 +31,37 @@ pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
 
 fn execute(run: &mut Run) -> Result<(), Failure> {
     if run.options.run_validation {
-        return Err(Failure::NoValidation);
-    }
-    if run.options.skip_rule_apply {
-        info!("the rules are left as they are: --skip-rule-apply is set");
-        return Ok(());
+        check_user(run)?;
     }
     run.enter_namespace()?;
     let kernel = &mut System::default();
+    if run.options.skip_rule_apply {
+        info!("the rules are left as they are: --skip-rule-apply is set");
+    } else {
+        apply(run, kernel)?;
+    }
+    if run.options.run_validation { validate(run, kernel) } else { Ok(()) }
+}
+
+/// Only the proxy's own calls to the pod are redirected back to it.
+fn check_user(run: &Run) -> Result<(), Failure> {
+    let own = nix::unistd::geteuid().as_raw();
+    match run.config.proxy_uids[..] {
+        [proxy, ..] if proxy.0 != own => Err(Failure::ValidationUser { proxy, own }),
+        _ => Ok(()),
+    }
+}
+
+fn validate(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
+    let families = run.families(kernel)?.intercepted;
+    let (inbound, probe) = (run.config.inbound_port, run.options.probe_port);
+    verify::prove(families, inbound, probe, run.options.probe_timeout).map_err(Failure::Validation)?;
+    run.phases.end("validate");
+    info!(took = %run.phases.summary(), "validated: connections of the proxy's user to the pod reach port {inbound}");
+    Ok(())
+}
+
+fn apply(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
     let (program, _) = run.program(kernel)?;
     let (choice, _lock) = loop {
         let installed = look(kernel, run)?;

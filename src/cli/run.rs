@@ -8,6 +8,7 @@ use super::logging::Logging;
 use super::{NAME, complain};
 use crate::backend::{ApplyError, DetectError};
 use crate::config::families::{Families, PodFamilies};
+use crate::config::owners::Uid;
 use crate::config::problem::Problems;
 use crate::config::resolvers::Resolvers;
 use crate::config::typed::Settings;
@@ -20,6 +21,7 @@ use crate::kernel::netns::{self, NamespaceError};
 use crate::kernel::os::NodeOs;
 use crate::kernel::{self, Kernel};
 use crate::program::{self, Pod, Program};
+use crate::verify::ProbeError;
 
 /// A run with valid input.
 pub(super) struct Run {
@@ -53,8 +55,13 @@ pub(super) enum Failure {
          --allow-tproxy-on-centos overrides this"
     )]
     Centos { evidence: String },
-    #[error("--run-validation cannot be done by this version: leave it to istio-validation")]
-    NoValidation,
+    #[error(
+        "validation has to run as the proxy's user ({proxy}), and this is user {own}: only calls of that user are \
+         redirected back to the pod. In a pod, set runAsUser"
+    )]
+    ValidationUser { proxy: Uid, own: u32 },
+    #[error("validation failed: {}", join(.0))]
+    Validation(Vec<ProbeError>),
 }
 
 impl Failure {
@@ -63,12 +70,17 @@ impl Failure {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::IstioNftables(_) | DetectError::Elsewhere { .. }) => Exit::Conflict,
+            Failure::Validation(errors)
+                if errors.iter().any(|it| matches!(it, ProbeError::NotRedirected { .. })) =>
+            {
+                Exit::ValidationFailed
+            }
             _ => Exit::Environment,
         }
     }
 }
 
-fn join(errors: &[ApplyError]) -> String {
+fn join(errors: &[impl ToString]) -> String {
     errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
@@ -133,14 +145,19 @@ impl Run {
         program::compile(&self.config, &Pod { families, resolvers: Vec::new() })
     }
 
-    /// Writes the program for the pod that is there.
-    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
-        self.refuse_centos()?;
+    /// The families of the pod, by its addresses.
+    pub(super) fn families(&self, kernel: &mut dyn Kernel) -> Result<PodFamilies, Failure> {
         let addresses = match &self.options.local_addresses[..] {
             [] => kernel.addresses()?,
             given => given.to_vec(),
         };
-        let families = PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)?;
+        PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)
+    }
+
+    /// Writes the program for the pod that is there.
+    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
+        self.refuse_centos()?;
+        let families = self.families(kernel)?;
         let resolvers = match self.config.dns {
             Dns::Resolvers => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
             Dns::Off | Dns::All => Resolvers::default(),
