@@ -271,6 +271,28 @@ fn a_change_that_fails_leaves_the_old_rules() {
     }
 }
 
+/// Rules that are taken for an earlier run's must not come back twice when the change fails.
+#[test]
+fn a_reconciliation_that_fails_leaves_the_old_rules() {
+    for backend in ["iptables-nft", "iptables-legacy"] {
+        let pod = pod();
+        assert_ok(&init(&pod, backend, &[&INJECTED[..], &["-c", "eth9", "-k", "vnet0"]].concat()));
+        let before = pod.state();
+        for program in ["iptables", "ip6tables"] {
+            let name = format!("{program}-{}-restore", &backend[9..]);
+            // Fails the first time, and puts back what it is given the second time.
+            let real = format!("/usr/sbin/{name}");
+            let script = format!("[ -e /run/{name} ] && exec {real} \"$@\"; touch /run/{name}; exit 1");
+            let path = shadow(&name, &script);
+            let words = ["env", &path, BINARY, "init", "--dual-stack", "--backend", backend, "--reconcile"];
+            let output = pod.output(&[&words[..], &INJECTED].concat());
+            assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
+            assert_same(&pod.state(), &before, backend);
+            fs::remove_file(format!("/run/shadow/{name}")).unwrap();
+        }
+    }
+}
+
 #[test]
 fn routing_that_cannot_be_added_leaves_everything_as_it_was() {
     let pod = pod();

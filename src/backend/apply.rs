@@ -154,7 +154,7 @@ fn missing_feature(refused: Refused) -> ApplyError {
         return ApplyError::Feature { feature, subject: refused.subject, remedy };
     }
     if unknown && refused.subject.starts_with("the chain ") {
-        let feature = "such chains in inet tables (Linux 5.2 is the first to have nat there)";
+        let feature = "such chains in nf_tables (Linux 5.2 is the first to have nat in inet tables)";
         let remedy = "use an iptables back end";
         return ApplyError::Feature { feature, subject: refused.subject, remedy };
     }

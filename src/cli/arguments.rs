@@ -30,7 +30,7 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
     )
 }
 
-/// The same without the texts, which take longer to put together than all the rest.
+/// The same without the texts, which only the help needs.
 fn bare_command(name: &'static str) -> Command {
     let flags = ALL.iter().filter(|setting| !setting.flag.is_empty()).map(|setting| flag(setting));
     Command::new(name)

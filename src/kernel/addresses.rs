@@ -1,7 +1,6 @@
 //! The addresses of the interfaces.
 //!
-//! Every run asks for them, most runs ask rtnetlink for nothing else: one socket without a runtime is a tenth of a
-//! millisecond faster (docs/performance.md).
+//! Every run asks for them, most runs ask rtnetlink for nothing else: those need no runtime for one question.
 
 use std::io;
 use std::net::IpAddr;

@@ -68,8 +68,8 @@ impl Kernel for System {
         let path = PathBuf::from("/proc/self/net").join(name);
         match files::read(&path) {
             Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
-            // Without the module, or without /proc, nothing says that iptables-legacy was ever used. Only root may
-            // read the file (0440): nobody else can have put rules there.
+            // Without the module, or without /proc, nothing says that iptables-legacy was ever used; and only root may
+            // read the file (0440), so that nobody else can know (README, limits).
             Err(Error::File { source, .. })
                 if matches!(source.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
             {

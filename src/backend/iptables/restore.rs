@@ -163,7 +163,7 @@ fn replace(
         // A table that fails leaves those before it committed: this family is undone as well.
         done.push((*family, wanted, before));
         if let Err(failure) = result {
-            return Err(undo(kernel, variant, done, &chains, failure));
+            return Err(undo(kernel, variant, done, &chains, reconcile, failure));
         }
     }
     for (family, _, before) in &done {
@@ -178,15 +178,19 @@ fn undo(
     variant: BackendKind,
     done: Vec<(Family, &FamilyState, FamilyState)>,
     chains: &[ListedChain],
+    reconcile: bool,
     failure: RestoreError,
 ) -> RestoreError {
     let programs = Programs { variant };
     for (family, wanted, before) in done.into_iter().rev() {
-        let back =
-            current(kernel, variant, family, wanted).and_then(|now| match transition(&now, &before, false) {
-                _ if now == before => Ok(()),
-                script => programs.restore(kernel, family, &script),
-            });
+        let back = current(kernel, variant, family, wanted).and_then(|now| {
+            // What counted as ours before has to count as ours now, or it would be added a second time.
+            let now = if reconcile { now.with_doubtful() } else { now };
+            if now == before {
+                return Ok(());
+            }
+            programs.restore(kernel, family, &transition(&now, &before, false))
+        });
         if let Err(undo) = back {
             return RestoreError::NotUndone { failure: Box::new(failure), family, undo: Box::new(undo) };
         }
