@@ -8,20 +8,34 @@ use crate::config::families::Family;
 pub mod message {
     /// Creates a table.
     pub const NEW_TABLE: u8 = 0;
+    /// Asks for tables.
+    pub const GET_TABLE: u8 = 1;
     /// Removes a table and everything in it.
     pub const DELETE_TABLE: u8 = 2;
     /// Creates a chain.
     pub const NEW_CHAIN: u8 = 3;
-    /// Removes a chain.
-    pub const DELETE_CHAIN: u8 = 5;
     /// Asks for chains.
     pub const GET_CHAIN: u8 = 4;
+    /// Removes a chain.
+    pub const DELETE_CHAIN: u8 = 5;
     /// Appends a rule.
     pub const NEW_RULE: u8 = 6;
+    /// Asks for rules.
+    pub const GET_RULE: u8 = 7;
+    /// Removes a rule; without a handle, every rule of a chain.
+    pub const DELETE_RULE: u8 = 8;
     /// Creates a set.
     pub const NEW_SET: u8 = 9;
+    /// Asks for sets.
+    pub const GET_SET: u8 = 10;
+    /// Removes a set.
+    pub const DELETE_SET: u8 = 11;
     /// Adds elements to a set.
     pub const NEW_SET_ELEMENT: u8 = 12;
+    /// Asks for the elements of a set.
+    pub const GET_SET_ELEMENT: u8 = 13;
+    /// Asks which generation of rules is in force.
+    pub const GET_GENERATION: u8 = 16;
 }
 
 /// The family of tables that see IPv4 and IPv6 (`NFPROTO_INET`).
@@ -48,6 +62,8 @@ pub mod flag {
     pub const REQUEST: u16 = 0x1;
     /// Answer even when all went well.
     pub const ACK: u16 = 0x4;
+    /// In an answer: the listing was overtaken by a change (`NLM_F_DUMP_INTR`).
+    pub const INTERRUPTED: u16 = 0x10;
     /// List everything.
     pub const DUMP: u16 = 0x300;
     /// Fail when there is something in it (`NLM_F_NONREC`, of a removal).
@@ -118,6 +134,11 @@ impl Attributes {
         self.with(kind | NESTED, write)
     }
 
+    /// What was written.
+    pub fn written(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// How many bytes were written.
     pub fn len(&self) -> usize {
         self.bytes.len()
@@ -159,8 +180,23 @@ pub struct Batch {
 impl Batch {
     /// Begins a batch.
     pub fn new() -> Batch {
+        Batch::begin(&Attributes::default())
+    }
+
+    /// Begins a batch that the kernel takes only while this generation of rules is in force: it answers `ERESTART` when
+    /// anything has changed since.
+    pub fn for_generation(generation: u32) -> Batch {
+        /// `NFNL_BATCH_GENID`
+        const GENERATION: u16 = 1;
+        let mut attributes = Attributes::default();
+        attributes.u32(GENERATION, generation);
+        Batch::begin(&attributes)
+    }
+
+    fn begin(attributes: &Attributes) -> Batch {
         let mut batch = Batch { bytes: Vec::with_capacity(USUAL_BATCH), ..Batch::default() };
-        batch.header("the beginning", BATCH_BEGIN, flag::REQUEST, FAMILY_ANY, SUBSYSTEM_NFTABLES, &[]);
+        let payload = &attributes.bytes;
+        batch.header("the beginning", BATCH_BEGIN, flag::REQUEST, FAMILY_ANY, SUBSYSTEM_NFTABLES, payload);
         batch
     }
 
@@ -220,8 +256,8 @@ impl Batch {
 }
 
 /// A request outside any batch, such as a listing.
-pub fn request(kind: u8, flags: u16, family: u8, sequence: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(HEADER + FAMILY_HEADER);
+pub fn request(kind: u8, flags: u16, family: u8, sequence: u32, attributes: &Attributes) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(HEADER + FAMILY_HEADER + attributes.len());
     write_message(
         &mut bytes,
         SUBSYSTEM_NFTABLES << 8 | u16::from(kind),
@@ -229,7 +265,7 @@ pub fn request(kind: u8, flags: u16, family: u8, sequence: u32) -> Vec<u8> {
         sequence,
         family,
         0,
-        &[],
+        &attributes.bytes,
     );
     bytes
 }
@@ -260,6 +296,8 @@ fn write_message(
 pub struct Received<'a> {
     /// Its type.
     pub kind: u16,
+    /// Its flags.
+    pub flags: u16,
     /// Which request it answers.
     pub sequence: u32,
     /// What follows the header.
@@ -282,6 +320,7 @@ pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
         let payload = bytes.get(HEADER..length)?;
         let received = Received {
             kind: u16::from_ne_bytes([header[4], header[5]]),
+            flags: u16::from_ne_bytes([header[6], header[7]]),
             sequence: u32::from_ne_bytes([header[8], header[9], header[10], header[11]]),
             payload,
         };
@@ -292,7 +331,31 @@ pub fn messages(mut bytes: &[u8]) -> impl Iterator<Item = Received<'_>> {
 
 /// Splits a payload of nf_tables into its attributes: type and content.
 pub fn attributes(payload: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
-    let mut bytes = payload.get(FAMILY_HEADER..).unwrap_or_default();
+    nested(payload.get(FAMILY_HEADER..).unwrap_or_default())
+}
+
+/// The low half of the generation that a listing's answer belongs to (`nfgenmsg.res_id`).
+pub fn generation_of(payload: &[u8]) -> Option<u16> {
+    Some(u16::from_be_bytes(payload.get(2..FAMILY_HEADER)?.try_into().ok()?))
+}
+
+/// The first attribute of this type in a payload of nf_tables.
+pub fn attribute(payload: &[u8], wanted: u16) -> Option<&[u8]> {
+    attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, content)| content)
+}
+
+/// A number in network byte order.
+pub fn number(content: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(content.try_into().ok()?))
+}
+
+/// A text that a zero may end.
+pub fn text(content: &[u8]) -> String {
+    String::from_utf8_lossy(content.strip_suffix(&[0]).unwrap_or(content)).into_owned()
+}
+
+/// Splits the content of an attribute that holds attributes.
+pub fn nested(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
     std::iter::from_fn(move || {
         let header = bytes.get(..ATTRIBUTE_HEADER)?;
         let length = usize::from(u16::from_ne_bytes([header[0], header[1]]));

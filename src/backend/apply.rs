@@ -1,16 +1,18 @@
 //! Applies a program: rules of both families and routing, all or nothing.
 
-use super::detect::{Choice, Installed};
 use super::iptables::{self, RestoreError};
-use super::nftables::{TableFamily, encode, encode_removal, translate};
+use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_removal};
+use super::state::{Rendered, Rules, State, Target};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
 use crate::netlink::TooLong;
-use crate::program::Program;
 
 /// A program that did not go in.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
+    /// Another run was faster: what was read before is not what is there.
+    #[error("the rules changed meanwhile, again and again")]
+    Overtaken,
     /// The kernel did not do what was asked.
     #[error(transparent)]
     Kernel(#[from] Error),
@@ -43,6 +45,9 @@ pub enum ApplyError {
         /// Why it was not.
         undo: Error,
     },
+    /// The rules are in, and something old is still there.
+    #[error("the rules are in place, but what they replace could not be removed: {0}")]
+    Leftover(#[source] Box<ApplyError>),
 }
 
 impl ApplyError {
@@ -58,28 +63,58 @@ impl ApplyError {
     }
 }
 
-/// Puts the program into the kernel. When anything fails, the kernel is as it was.
-///
-/// Gives back the rules in hooks' chains that may be an earlier run's, or somebody else's; with `reconcile` those are
-/// replaced as well.
-///
-/// Routing goes first: routes that no rule uses yet harm nobody, rules without their routes lose packets.
+/// Puts the target where nothing of ours is. When anything fails, the kernel is as it was.
 ///
 /// # Errors
-/// What failed.
-pub fn apply(
+/// What failed; [`ApplyError::Overtaken`] when something of ours is there after all.
+pub fn create(kernel: &mut dyn Kernel, backend: BackendKind, target: &Target) -> Result<(), ApplyError> {
+    let rendered = target.render(backend)?;
+    with_routing(kernel, target, |kernel| match &rendered {
+        Rendered::Nftables { ruleset, .. } => commit_new(kernel, ruleset, &target.record),
+        Rendered::Iptables(wanted) => {
+            let held = iptables::read(kernel, backend, wanted)?;
+            Ok(iptables::replace(kernel, &held, wanted, false)?)
+        }
+    })
+}
+
+/// Turns what is there into the target; with `all`, also what is equal already. When anything fails, the kernel is as it
+/// was.
+///
+/// # Errors
+/// What failed; [`ApplyError::Overtaken`] when what is there is not what was read.
+pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: bool) -> Result<(), ApplyError> {
+    let rendered = target.render(state.backend())?;
+    with_routing(kernel, target, |kernel| match (&state.rules, &rendered) {
+        (Rules::Nftables(held), Rendered::Nftables { ruleset, bridge }) => {
+            replace_nftables(kernel, held, ruleset, bridge.as_ref(), &target.record, all)
+        }
+        (Rules::Iptables(held), Rendered::Iptables(wanted)) => {
+            Ok(iptables::replace(kernel, held, wanted, all)?)
+        }
+        _ => Ok(()),
+    })?;
+    let wanted = target.routing();
+    for item in state.routing.iter().rev().filter(|item| !wanted.contains(item)) {
+        kernel.remove(item).map_err(|error| ApplyError::Leftover(Box::new(error.into())))?;
+    }
+    Ok(())
+}
+
+/// Adds the routing, then does the rest; takes the routing back when that fails.
+///
+/// Routing goes first: routes that no rule uses yet harm nobody, rules without their routes lose packets.
+fn with_routing(
     kernel: &mut dyn Kernel,
-    choice: &Choice,
-    program: &Program,
-    reconcile: bool,
-) -> Result<Vec<String>, ApplyError> {
+    target: &Target,
+    rules: impl FnOnce(&mut dyn Kernel) -> Result<(), ApplyError>,
+) -> Result<(), ApplyError> {
     let mut added = Vec::new();
-    let result = add_routing(kernel, program, &mut added).and_then(|()| match choice.backend {
-        BackendKind::Nftables => apply_nftables(kernel, program, &choice.our_tables).map(|()| Vec::new()),
-        variant => iptables::apply(kernel, variant, program, reconcile).map_err(ApplyError::from),
-    });
+    let result = add_routing(kernel, &target.routing(), &mut added).and_then(|()| rules(kernel));
     let mut failure = match result {
-        Ok(doubtful) => return Ok(doubtful),
+        Ok(()) => return Ok(()),
+        // The rules are there, and need it.
+        Err(failure @ ApplyError::Leftover(_)) => return Err(failure),
         Err(failure) => failure,
     };
     for item in added.iter().rev() {
@@ -93,29 +128,89 @@ pub fn apply(
 
 fn add_routing(
     kernel: &mut dyn Kernel,
-    program: &Program,
+    items: &[RoutingItem],
     added: &mut Vec<RoutingItem>,
 ) -> Result<(), ApplyError> {
-    for item in RoutingItem::all(&program.routing) {
-        if kernel.add(&item)? {
-            added.push(item);
+    for item in items {
+        if kernel.add(item)? {
+            added.push(*item);
         }
     }
     Ok(())
 }
 
-/// Creates our table, in place of those that are there.
-fn apply_nftables(kernel: &mut dyn Kernel, program: &Program, old: &[TableFamily]) -> Result<(), ApplyError> {
-    let ruleset = translate(program);
-    let again = match kernel.commit(&encode(&ruleset, old)?) {
-        // Another run was faster, or took the table away.
-        Err(refused) if is(&refused, nix::libc::EEXIST) && refused.subject == "the table" => {
-            [ruleset.family].to_vec()
+fn commit_new(kernel: &mut dyn Kernel, ruleset: &Ruleset, record: &Record) -> Result<(), ApplyError> {
+    kernel.commit(&encode(ruleset, record)?).map_err(|refused| {
+        if is(&refused, nix::libc::EEXIST) && refused.subject == "the table" {
+            return ApplyError::Overtaken;
         }
-        Err(refused) if is(&refused, nix::libc::ENOENT) && refused.subject == "the old table" => Vec::new(),
-        result => return result.map_err(missing_feature),
-    };
-    kernel.commit(&encode(&ruleset, &again)?).map_err(missing_feature)
+        missing_feature(refused)
+    })
+}
+
+/// New in first, old out after: at every instant one of them is complete.
+fn replace_nftables(
+    kernel: &mut dyn Kernel,
+    held: &nftables::Held,
+    wanted: &Ruleset,
+    bridge: Option<&Ruleset>,
+    record: &Record,
+    all: bool,
+) -> Result<(), ApplyError> {
+    let own = held.tables.iter().find(|table| table.family == wanted.family);
+    let there = own.and_then(nftables::HeldTable::ruleset);
+    let is_there = there.as_ref() == Some(wanted) && !all;
+    match own {
+        _ if is_there => {}
+        None => commit_new(kernel, wanted, record)?,
+        Some(own) => match bridge.filter(|bridge| own.needs(bridge) && there.as_ref() != Some(bridge)) {
+            None => commit(kernel, encode_change(own, held.generation, wanted, record)?)?,
+            Some(bridge) => {
+                commit(kernel, encode_change(own, held.generation, bridge, record)?)?;
+                let second = nftables::read(kernel)?;
+                let bridged = second.tables.iter().find(|table| table.family == wanted.family);
+                let bridged = bridged.ok_or(ApplyError::Overtaken)?;
+                let last = commit(kernel, encode_change(bridged, second.generation, wanted, record)?);
+                last.map_err(|error| put_back(kernel, there.as_ref(), own.record.as_ref(), error))?;
+            }
+        },
+    }
+    let others: Vec<_> =
+        held.tables.iter().map(|table| table.family).filter(|family| *family != wanted.family).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    let gone = kernel.commit(&encode_removal(&others)?);
+    match gone {
+        Err(refused) if !is(&refused, nix::libc::ENOENT) => {
+            Err(ApplyError::Leftover(Box::new(refused.into())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The second of two transactions failed: the rules become what they were before the first.
+fn put_back(
+    kernel: &mut dyn Kernel,
+    before: Option<&Ruleset>,
+    record: Option<&Record>,
+    failure: ApplyError,
+) -> ApplyError {
+    let (Some(before), Ok(now)) = (before, nftables::read(kernel)) else { return failure };
+    let unknown = Record::now(String::new());
+    let table = now.tables.iter().find(|table| table.family == before.family);
+    let batch = table.map(|table| encode_change(table, now.generation, before, record.unwrap_or(&unknown)));
+    if let Some(Ok(batch)) = batch {
+        let _ = kernel.commit(&batch);
+    }
+    failure
+}
+
+fn commit(kernel: &mut dyn Kernel, batch: crate::netlink::Batch) -> Result<(), ApplyError> {
+    kernel.commit(&batch).map_err(|refused| match refused.source.raw_os_error() {
+        Some(nix::libc::ERESTART) => ApplyError::Overtaken,
+        _ => missing_feature(refused),
+    })
 }
 
 fn is(refused: &Refused, code: i32) -> bool {
@@ -159,53 +254,6 @@ fn missing_feature(refused: Refused) -> ApplyError {
         return ApplyError::Feature { feature, subject: refused.subject, remedy };
     }
     refused.into()
-}
-
-/// What a cleanup removed.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Removed {
-    /// The things that were there, in words.
-    pub what: Vec<String>,
-}
-
-/// Removes our rules from every back end, and the routing of `program`. Goes on after an error.
-///
-/// # Errors
-/// Everything that failed.
-pub fn remove(
-    kernel: &mut dyn Kernel,
-    installed: &Installed,
-    program: &Program,
-) -> Result<Removed, Vec<ApplyError>> {
-    let mut removed = Removed::default();
-    let mut failures = Vec::new();
-    if installed.contains(BackendKind::Nftables) {
-        match encode_removal(installed.our_tables())
-            .map_err(ApplyError::from)
-            .and_then(|batch| Ok(kernel.commit(&batch)?))
-        {
-            Ok(()) => removed.what.push("the nftables table".to_owned()),
-            Err(failure) => failures.push(failure),
-        }
-    }
-    for variant in [BackendKind::IptablesNft, BackendKind::IptablesLegacy] {
-        if !installed.contains(variant) {
-            continue;
-        }
-        match iptables::remove(kernel, variant, program) {
-            Ok(true) => removed.what.push(format!("the rules of {}", variant.name())),
-            Ok(false) | Err(RestoreError::Kernel(Error::NoNfTables(_))) => {}
-            Err(failure) => failures.push(failure.into()),
-        }
-    }
-    for item in RoutingItem::all(&program.routing).iter().rev() {
-        match kernel.remove(item) {
-            Ok(true) => removed.what.push(item.command("delete")),
-            Ok(false) => {}
-            Err(failure) => failures.push(failure.into()),
-        }
-    }
-    if failures.is_empty() { Ok(removed) } else { Err(failures) }
 }
 
 #[cfg(test)]

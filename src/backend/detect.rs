@@ -1,10 +1,10 @@
 //! Which back end to use: looks at the kernel, changes nothing.
 
-use super::iptables::{CHAINS, FamilyState, current};
+use super::iptables::{CHAINS, CHANGE, FamilyState, current};
 use super::nftables::{TABLE, TableFamily};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
-use crate::kernel::{Error, Kernel};
+use crate::kernel::{Error, Kernel, ListedChain};
 use crate::netlink::family_number;
 
 /// The tables that istio's own nftables mode makes.
@@ -16,30 +16,35 @@ pub enum DetectError {
     /// The kernel did not answer.
     #[error(transparent)]
     Kernel(#[from] Error),
-    /// istio's own nftables rules are there; ours beside them would redirect everything twice.
-    #[error("istio-init left its nftables table {0} here: remove it with `nft delete table inet {0}` first")]
-    IstioNftables(String),
-    /// Rules of the mesh are in another back end than the one that was asked for.
+    /// Rules of the mesh are elsewhere than in the back end that was asked for.
     #[error(
-        "{found} holds rules of the mesh already, and {asked} beside it would redirect everything twice: use \
-         --backend auto, or remove them with --cleanup-only first",
-        found = found.name(),
-        asked = asked.name()
+        "{} {} rules of the mesh already, and {asked} beside it would redirect everything twice: --migrate moves them, \
+         and `mesh-intercept cleanup` removes them",
+        found.join(" and "),
+        if found.len() == 1 { "holds" } else { "hold" }
     )]
     Elsewhere {
         /// Where they are.
-        found: BackendKind,
+        found: Vec<String>,
         /// What was asked for.
-        asked: BackendKind,
+        asked: &'static str,
     },
+}
+
+/// A table that istio's own nftables mode has made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IstioTable {
+    /// Its family in netfilter.
+    pub family: u8,
+    /// Its name.
+    pub name: String,
 }
 
 /// Where rules of the mesh are, ours or istio-init's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Installed {
     has_nf_tables: bool,
-    istio_nftables: Option<String>,
-    our_tables: Vec<TableFamily>,
+    istio_tables: Vec<IstioTable>,
     backends: Vec<BackendKind>,
     unread: Option<String>,
 }
@@ -55,22 +60,28 @@ impl Installed {
             Err(Error::NoNfTables(_)) => (Vec::new(), false),
             Err(error) => return Err(error),
         };
-        let istio = chains.iter().find(|chain| ISTIO_NFTABLES.contains(&chain.table.as_str()));
-        let istio_nftables = istio.map(|chain| chain.table.clone());
+        let mut istio_tables: Vec<IstioTable> = Vec::new();
+        for chain in chains.iter().filter(|chain| ISTIO_NFTABLES.contains(&chain.table.as_str())) {
+            let table = IstioTable { family: chain.family, name: chain.table.clone() };
+            if !istio_tables.contains(&table) {
+                istio_tables.push(table);
+            }
+        }
         let mut backends = Vec::new();
-        let has =
-            |family: &TableFamily| chains.iter().any(|it| it.family == family.number() && it.table == TABLE);
-        let our_tables: Vec<TableFamily> = TableFamily::ALL.into_iter().filter(has).collect();
-        if !our_tables.is_empty() {
+        let is_ours = |chain: &ListedChain| {
+            chain.table == TABLE && TableFamily::ALL.iter().any(|family| family.number() == chain.family)
+        };
+        if chains.iter().any(is_ours) {
             backends.push(BackendKind::Nftables);
         }
         let in_iptables = |family: u8| [Family::Ipv4, Family::Ipv6].map(family_number).contains(&family);
-        if chains.iter().any(|chain| in_iptables(chain.family) && CHAINS.contains(&chain.name.as_str())) {
+        let is_mesh = |name: &str| CHAINS.contains(&name) || name == CHANGE;
+        if chains.iter().any(|it| in_iptables(it.family) && it.table != TABLE && is_mesh(&it.name)) {
             backends.push(BackendKind::IptablesNft);
         }
         let mut unread = None;
         for family in [Family::Ipv4, Family::Ipv6] {
-            match current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default()) {
+            match current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default(), &[]) {
                 Ok(held) if held.is_empty() => {}
                 Ok(_) => {
                     backends.push(BackendKind::IptablesLegacy);
@@ -79,7 +90,7 @@ impl Installed {
                 Err(why) => unread = Some(why.to_string()),
             }
         }
-        Ok(Installed { has_nf_tables, istio_nftables, our_tables, backends, unread })
+        Ok(Installed { has_nf_tables, istio_tables, backends, unread })
     }
 
     /// What the operator should know: iptables-legacy has tables here that could not be read. Rules of the mesh in
@@ -92,46 +103,52 @@ impl Installed {
         ))
     }
 
-    /// The nftables tables of ours that are there.
-    pub fn our_tables(&self) -> &[TableFamily] {
-        &self.our_tables
-    }
-
     /// Does this back end hold rules of the mesh?
     pub fn contains(&self, backend: BackendKind) -> bool {
         self.backends.contains(&backend)
     }
 
-    /// Decides for a back end. Rules stay where they are: a second set elsewhere would redirect everything twice.
+    /// The back ends that hold rules of the mesh.
+    pub fn backends(&self) -> &[BackendKind] {
+        &self.backends
+    }
+
+    /// The tables of istio's own nftables mode.
+    pub fn istio_tables(&self) -> &[IstioTable] {
+        &self.istio_tables
+    }
+
+    /// Decides for a back end. Rules stay where they are, or move: a second set elsewhere would redirect everything
+    /// twice.
     ///
     /// # Errors
     /// When what is there and what was asked for do not go together.
-    pub fn choose(&self, asked: BackendChoice) -> Result<Choice, DetectError> {
-        if let Some(table) = &self.istio_nftables {
-            return Err(DetectError::IstioNftables(table.clone()));
-        }
-        let choice = |backend, reason| {
-            Ok(Choice {
-                backend,
-                reason,
-                replaces: self.contains(backend),
-                our_tables: self.our_tables.clone(),
-            })
+    pub fn choose(&self, asked: BackendChoice, migrate: bool) -> Result<Choice, DetectError> {
+        let native = if self.has_nf_tables { BackendKind::Nftables } else { BackendKind::IptablesLegacy };
+        let (backend, reason) = match (asked, &self.backends[..]) {
+            (BackendChoice::Fixed(asked), _) => (asked, "asked for"),
+            (BackendChoice::Auto, [found]) if !migrate => (*found, "it holds rules of the mesh already"),
+            (BackendChoice::Auto, _) if self.has_nf_tables && self.backends.is_empty() => {
+                (native, "the kernel has nf_tables, and no rules of the mesh")
+            }
+            (BackendChoice::Auto, _) if self.has_nf_tables => (native, "the kernel has nf_tables"),
+            (BackendChoice::Auto, _) => (native, "the kernel has no nf_tables"),
         };
-        match asked {
-            BackendChoice::Fixed(asked) => match self.backends.iter().find(|found| **found != asked) {
-                Some(found) => Err(DetectError::Elsewhere { found: *found, asked }),
-                None => choice(asked, "asked for"),
-            },
-            BackendChoice::Auto => match (&self.backends[..], self.has_nf_tables) {
-                ([found], _) => choice(*found, "it holds rules of the mesh already"),
-                ([found, other, ..], _) => Err(DetectError::Elsewhere { found: *other, asked: *found }),
-                ([], true) => {
-                    choice(BackendKind::Nftables, "the kernel has nf_tables, and no rules of the mesh")
-                }
-                ([], false) => choice(BackendKind::IptablesLegacy, "the kernel has no nf_tables"),
-            },
+        let leaves: Vec<BackendKind> = self.backends.iter().copied().filter(|it| *it != backend).collect();
+        let choice = Choice {
+            backend,
+            reason,
+            holds_rules: self.contains(backend),
+            leaves,
+            istio_tables: self.istio_tables.clone(),
+        };
+        let is_moved = !choice.leaves.is_empty() || !choice.istio_tables.is_empty();
+        if !is_moved || migrate {
+            return Ok(choice);
         }
+        let elsewhere = choice.leaves.iter().map(|it| it.name().to_owned());
+        let istio = self.istio_tables.iter().map(|table| format!("istio's nftables table {}", table.name));
+        Err(DetectError::Elsewhere { found: elsewhere.chain(istio).collect(), asked: backend.name() })
     }
 }
 
@@ -143,9 +160,11 @@ pub struct Choice {
     /// Why.
     pub reason: &'static str,
     /// Does it hold rules of the mesh already?
-    pub replaces: bool,
-    /// The nftables tables of ours that are there.
-    pub our_tables: Vec<TableFamily>,
+    pub holds_rules: bool,
+    /// The back ends whose rules are to go as soon as these are in.
+    pub leaves: Vec<BackendKind>,
+    /// The tables of istio's own nftables mode, which are to go likewise.
+    pub istio_tables: Vec<IstioTable>,
 }
 
 #[cfg(test)]
@@ -161,7 +180,7 @@ mod tests {
     }
 
     fn chosen(kernel: &mut Recording) -> BackendKind {
-        Installed::look(kernel).unwrap().choose(BackendChoice::Auto).unwrap().backend
+        Installed::look(kernel).unwrap().choose(BackendChoice::Auto, false).unwrap().backend
     }
 
     #[test]
@@ -202,8 +221,10 @@ mod tests {
         let mut kernel =
             Recording { chains: vec![chain(1, "istio-proxy-nat", "output")], ..Recording::default() };
         let choice =
-            Installed::look(&mut kernel).unwrap().choose(BackendChoice::Fixed(BackendKind::Nftables));
-        assert!(matches!(choice, Err(DetectError::IstioNftables(_))));
+            Installed::look(&mut kernel).unwrap().choose(BackendChoice::Fixed(BackendKind::Nftables), false);
+        assert!(choice.unwrap_err().to_string().contains("istio-proxy-nat"));
+        let moved = Installed::look(&mut kernel).unwrap().choose(BackendChoice::Auto, true).unwrap();
+        assert_eq!((moved.backend, moved.istio_tables.len()), (BackendKind::Nftables, 1));
     }
 
     #[test]
@@ -211,9 +232,11 @@ mod tests {
         let mut kernel = Recording { chains: vec![chain(1, TABLE, "nat-output")], ..Recording::default() };
         let installed = Installed::look(&mut kernel).unwrap();
         for asked in [BackendKind::IptablesNft, BackendKind::IptablesLegacy] {
-            let choice = installed.choose(BackendChoice::Fixed(asked));
-            assert!(matches!(choice, Err(DetectError::Elsewhere { found: BackendKind::Nftables, .. })));
+            let choice = installed.choose(BackendChoice::Fixed(asked), false);
+            assert!(choice.unwrap_err().to_string().starts_with("nftables holds rules"));
+            let moved = installed.choose(BackendChoice::Fixed(asked), true).unwrap();
+            assert_eq!((moved.backend, &moved.leaves[..]), (asked, &[BackendKind::Nftables][..]));
         }
-        assert!(installed.choose(BackendChoice::Fixed(BackendKind::Nftables)).unwrap().replaces);
+        assert!(installed.choose(BackendChoice::Fixed(BackendKind::Nftables), false).unwrap().holds_rules);
     }
 }

@@ -2,9 +2,15 @@
 //! and decide nothing.
 
 mod apply;
+mod cleanup;
 mod detect;
 pub mod iptables;
+pub mod listing;
 pub mod nftables;
+pub mod standing;
+mod state;
 
-pub use apply::{ApplyError, Removed, apply, remove};
-pub use detect::{Choice, DetectError, Installed};
+pub use apply::{ApplyError, create, replace};
+pub use cleanup::{Removal, everything, leave};
+pub use detect::{Choice, DetectError, Installed, IstioTable};
+pub use state::{Rules, State, Target};

@@ -50,6 +50,10 @@ fn flag(setting: &'static Setting) -> Arg {
         Some(letter) => flag.short(letter),
         None => flag,
     };
+    let flag = match setting.alias {
+        Some(alias) => flag.alias(alias),
+        None => flag,
+    };
     match setting.kind {
         // istio's parser takes whatever follows as the value; what it is worth is decided when it is read.
         Kind::Value | Kind::List => flag.num_args(1).allow_hyphen_values(true),

@@ -2,16 +2,18 @@
 
 use tracing::{info, warn};
 
-use super::plan;
 use super::run::{Failure, Run, finish};
-use crate::backend::{self, Installed};
+use super::{cleanup, plan};
+use crate::backend::standing::Action;
+use crate::backend::{self, ApplyError, Choice, Installed, State, Target};
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{DRY_RUN, LOCAL_ADDRESS};
 use crate::config::typed::Settings;
-use crate::config::{BackendChoice, BackendKind, values};
+use crate::config::{BackendChoice, BackendKind, Policy, values};
 use crate::exit::Exit;
 use crate::kernel::{System, capabilities, netns};
-use crate::verify;
+use crate::program::Routing;
+use crate::verify::{self, compare::compare};
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
@@ -22,8 +24,8 @@ pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
         problems.push(Problem::new(typed.origin, &typed.text, reason));
     }
     match Run::prepare(settings, problems) {
+        Ok(mut run) if run.options.cleanup_only => finish(cleanup::clean_up(&mut run)),
         Ok(mut run) if run.options.dry_run => finish(plan::print(&mut run)),
-        Ok(mut run) if run.options.cleanup_only => finish(clean_up(&mut run)),
         Ok(mut run) => finish(execute(&mut run)),
         Err(exit) => exit,
     }
@@ -61,63 +63,80 @@ fn validate(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How often a run looks again when others change the rules at the same time.
+const ATTEMPTS: usize = 100;
+
 fn apply(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
-    let (program, _) = run.program(kernel)?;
-    let (choice, _lock) = loop {
+    let (target, _) = run.target(kernel)?;
+    let mut lock = None;
+    for _ in 0..ATTEMPTS {
         let installed = look(kernel, run)?;
-        let choice = installed.choose(run.options.backend)?;
-        if choice.backend == BackendKind::Nftables {
-            break (choice, None);
+        let choice = installed.choose(run.options.backend, run.options.migrate)?;
+        // Where there is more than one transaction, two runs at once would take each other's work for an old one's.
+        let is_one_transaction = choice.backend == BackendKind::Nftables
+            && choice.leaves.is_empty()
+            && target.program.routing == Routing::default();
+        if !is_one_transaction && lock.is_none() {
+            lock = Some(netns::lock()?);
+            // What was seen before the lock may have changed.
+            continue;
         }
-        // What was seen before the lock may have changed.
-        let lock = netns::lock()?;
-        if look(kernel, run)? == installed {
-            break (choice, Some(lock));
+        run.phases.end("detect");
+        capabilities::keep_only_needed(needed_privileges(&choice))?;
+        match carry_out(run, kernel, &choice, &target) {
+            Err(Failure::Apply(ApplyError::Overtaken)) => {}
+            result => return result,
         }
-    };
-    run.phases.end("detect");
-    capabilities::keep_only_needed(choice.backend)?;
-    let doubtful = backend::apply(kernel, &choice, &program, run.options.reconcile)?;
-    run.phases.end("apply");
-    for rule in doubtful {
-        warn!(
-            "a rule before ours lets traffic bypass the proxy: {rule}. If an earlier run left it, --reconcile removes it"
-        );
     }
-    let rules = program.rules().count();
+    Err(ApplyError::Overtaken.into())
+}
+
+fn carry_out(run: &mut Run, kernel: &mut System, choice: &Choice, target: &Target) -> Result<(), Failure> {
+    let mut outcome = "rules are in the kernel";
+    if choice.holds_rules {
+        let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;
+        let action = state.standing(target).map_err(ApplyError::from)?.action(run.options.policy);
+        run.phases.end("compare");
+        match action {
+            Action::Nothing => outcome = "rules are in the kernel already: nothing was written",
+            Action::Refuse => {
+                let wanted = target.listing(choice.backend).map_err(ApplyError::from)?;
+                return Err(Failure::Drift(compare(&state.listing(), &wanted)));
+            }
+            Action::Create | Action::Replace => {
+                backend::replace(kernel, &state, target, run.options.policy == Policy::Force)?;
+            }
+        }
+    } else {
+        backend::create(kernel, choice.backend, target)?;
+    }
+    run.phases.end("apply");
+    let left = backend::leave(kernel, choice, target)?;
+    if !left.is_empty() {
+        info!("moved to {}, and removed {}", choice.backend.name(), left.join(", "));
+        run.phases.end("leave");
+    }
+    let families = target.program.families();
     info!(
         backend = choice.backend.name(),
         because = choice.reason,
-        families = ?program.families().iter().map(|family| family.to_string()).collect::<Vec<_>>(),
+        families = ?families.iter().map(|family| family.to_string()).collect::<Vec<_>>(),
         took = %run.phases.summary(),
-        "{rules} rules are in the kernel"
+        "{} {outcome}",
+        target.program.rules().count()
     );
     Ok(())
 }
 
-fn clean_up(run: &mut Run) -> Result<(), Failure> {
-    run.enter_namespace()?;
-    check_capabilities(run)?;
-    let kernel = &mut System::default();
-    let _lock = netns::lock()?;
-    let installed = look(kernel, run)?;
+/// The back end that needs most, of those that are written to.
+fn needed_privileges(choice: &Choice) -> BackendKind {
+    let all = || choice.leaves.iter().copied().chain([choice.backend]);
     let by_need = [BackendKind::IptablesLegacy, BackendKind::IptablesNft];
-    let needed = by_need.into_iter().find(|it| installed.contains(*it)).unwrap_or(BackendKind::Nftables);
-    capabilities::keep_only_needed(needed)?;
-    let removed =
-        backend::remove(kernel, &installed, &run.program_for_any_pod()).map_err(Failure::Cleanup)?;
-    run.phases.end("remove");
-    let what = if removed.what.is_empty() {
-        "nothing: nothing was there".to_owned()
-    } else {
-        removed.what.join(", ")
-    };
-    info!(took = %run.phases.summary(), "removed {what}");
-    Ok(())
+    by_need.into_iter().find(|wanted| all().any(|it| it == *wanted)).unwrap_or(choice.backend)
 }
 
 /// Looking at the rules takes the same privilege as writing them.
-fn check_capabilities(run: &Run) -> Result<(), Failure> {
+pub(super) fn check_capabilities(run: &Run) -> Result<(), Failure> {
     let backend = match run.options.backend {
         BackendChoice::Auto => BackendKind::Nftables,
         BackendChoice::Fixed(backend) => backend,
@@ -125,7 +144,7 @@ fn check_capabilities(run: &Run) -> Result<(), Failure> {
     Ok(capabilities::check(backend)?)
 }
 
-fn look(kernel: &mut System, run: &Run) -> Result<Installed, Failure> {
+pub(super) fn look(kernel: &mut System, run: &Run) -> Result<Installed, Failure> {
     // Without the privilege to look, what is missing says more than what failed.
     let installed = Installed::look(kernel).map_err(|error| match check_capabilities(run) {
         Err(missing) => missing,

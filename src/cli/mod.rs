@@ -1,10 +1,13 @@
 //! The command line: picks the command, and says how it ended.
 
 mod arguments;
+mod cleanup;
 mod init;
 mod logging;
 mod plan;
 mod run;
+mod status;
+mod trial;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -25,12 +28,16 @@ const ISTIO_NAME: &str = "istio-iptables";
 enum Verb {
     Init,
     Plan,
+    Cleanup,
+    Status,
 }
 
 /// Every command: its name, other names, and what it does.
-const VERBS: [(Verb, &str, &[&str], &str); 2] = [
+const VERBS: [(Verb, &str, &[&str], &str); 4] = [
     (Verb::Init, "init", &[ISTIO_NAME], "Put the interception rules of a pod into the kernel"),
     (Verb::Plan, "plan", &[], "Print what init would do; change nothing"),
+    (Verb::Cleanup, "cleanup", &[], "Remove the rules from every back end, and the routes that go with them"),
+    (Verb::Status, "status", &[], "Print what is installed, and what each rule has counted"),
 ];
 
 /// Runs what the arguments ask for.
@@ -64,6 +71,8 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
         arguments::Outcome::Parsed(settings, problems) => match verb {
             Verb::Init => init::run(settings, problems),
             Verb::Plan => plan::run(settings, problems),
+            Verb::Cleanup => cleanup::run(settings, problems),
+            Verb::Status => status::run(settings, problems),
         },
     }
 }

@@ -6,14 +6,16 @@ use serde_json::json;
 
 use super::run::{Failure, Run, finish};
 use super::show;
-use crate::backend::{Choice, DetectError, Installed, iptables, nftables};
+use super::trial::{self, Trial};
+use crate::backend::{ApplyError, Choice, Installed, Rules, State, Target, iptables, nftables};
 use crate::config::families::{Families, Family};
 use crate::config::problem::Problems;
 use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, Config, Format};
 use crate::exit::Exit;
 use crate::kernel::{Kernel, RoutingItem, System};
-use crate::program::{self, Program};
+use crate::program;
+use crate::verify::compare::{Difference, Fate, compare};
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
@@ -27,33 +29,48 @@ pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
 pub(super) fn print(run: &mut Run) -> Result<(), Failure> {
     run.enter_namespace()?;
     let kernel = &mut System::default();
-    let (program, warnings) = run.program(kernel)?;
-    let plan = Plan { choice: choice(kernel, run.options.backend)?, config: &run.config, program, warnings };
+    let (target, warnings) = run.target(kernel)?;
+    let (choice, state) = found(kernel, run, &target)?;
+    let wanted = target.listing(choice.backend).map_err(ApplyError::from)?;
+    let held = state.as_ref().map(State::listing).unwrap_or_default();
+    let difference = compare(&held, &wanted);
+    let for_people = matches!(run.options.format, Format::Text | Format::Json);
+    let check =
+        if for_people { trial::run(choice.backend, &target) } else { Trial::NotPermitted(String::new()) };
+    let plan = Plan { choice, config: &run.config, target, warnings, state, difference, check };
     show(&plan.render(run.options.format));
     Ok(())
 }
 
-/// Without privileges the kernel does not show its rules; a plan is then for a pod in which there are none.
-fn choice(kernel: &mut dyn Kernel, asked: BackendChoice) -> Result<Choice, DetectError> {
-    match Installed::look(kernel) {
-        Ok(installed) => installed.choose(asked),
-        Err(_) => Ok(Choice {
-            backend: match asked {
-                BackendChoice::Auto => BackendKind::Nftables,
-                BackendChoice::Fixed(backend) => backend,
-            },
-            reason: "the rules of the kernel could not be looked at; none are assumed",
-            replaces: false,
-            our_tables: Vec::new(),
-        }),
+/// Where the rules would go, and what is there. Without privileges the kernel does not show its rules; a plan is then for
+/// a pod in which there are none.
+fn found(kernel: &mut dyn Kernel, run: &Run, target: &Target) -> Result<(Choice, Option<State>), Failure> {
+    let Ok(installed) = Installed::look(kernel) else {
+        let backend = match run.options.backend {
+            BackendChoice::Auto => BackendKind::Nftables,
+            BackendChoice::Fixed(backend) => backend,
+        };
+        let reason = "the rules of the kernel could not be looked at; none are assumed";
+        let choice =
+            Choice { backend, reason, holds_rules: false, leaves: Vec::new(), istio_tables: Vec::new() };
+        return Ok((choice, None));
+    };
+    let choice = installed.choose(run.options.backend, run.options.migrate)?;
+    if !choice.holds_rules {
+        return Ok((choice, None));
     }
+    let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;
+    Ok((choice, Some(state)))
 }
 
 struct Plan<'a> {
     choice: Choice,
     config: &'a Config,
-    program: Program,
+    target: Target,
     warnings: Vec<String>,
+    state: Option<State>,
+    difference: Difference,
+    check: Trial,
 }
 
 impl Plan<'_> {
@@ -67,7 +84,7 @@ impl Plan<'_> {
     }
 
     fn routing(&self) -> Vec<String> {
-        RoutingItem::all(&self.program.routing).iter().map(|item| item.command("add")).collect()
+        RoutingItem::all(&self.target.program.routing).iter().map(|item| item.command("add")).collect()
     }
 
     fn text(&self) -> String {
@@ -78,11 +95,9 @@ impl Plan<'_> {
     }
 
     fn write_text(&self, out: &mut String) -> fmt::Result {
-        let families: Vec<String> = self.program.families().iter().map(|family| family.to_string()).collect();
+        let families: Vec<String> =
+            self.target.program.families().iter().map(|family| family.to_string()).collect();
         writeln!(out, "back end: {} ({})", self.choice.backend.name(), self.choice.reason)?;
-        if self.choice.replaces {
-            writeln!(out, "replaces the rules that an earlier run left, each table in one transaction")?;
-        }
         writeln!(out, "families: {}", families.join(" and "))?;
         for warning in &self.warnings {
             writeln!(out, "warning: {warning}")?;
@@ -90,18 +105,39 @@ impl Plan<'_> {
         for command in self.routing() {
             writeln!(out, "routing: {command}")?;
         }
-        for chain in &self.program.chains {
+        for chain in &self.target.program.chains {
             writeln!(out, "\n{} {}", chain.table.name(), chain.name)?;
             for rule in &chain.rules {
                 let only = match rule.families.iter().collect::<Vec<_>>()[..] {
-                    [family] if self.program.families() == Families::BOTH => format!("{family}: "),
+                    [family] if self.target.program.families() == Families::BOTH => format!("{family}: "),
                     _ => String::new(),
                 };
                 writeln!(out, "  {only}{} -> {}", program::conditions(rule), rule.verdict)?;
                 writeln!(out, "      {}: {}", rule.id, rule.reason)?;
             }
         }
-        Ok(())
+        self.write_difference(out)
+    }
+
+    fn write_difference(&self, out: &mut String) -> fmt::Result {
+        let counts = Fate::ALL.map(|fate| format!("{} {}", self.difference.count(fate), fate.name()));
+        writeln!(out, "\nagainst the kernel, by chains and sets: {}", counts.join(", "))?;
+        for name in self.choice.leaves.iter().map(|it| it.name()) {
+            writeln!(out, "moves from {name}")?;
+        }
+        for table in &self.choice.istio_tables {
+            writeln!(out, "moves from istio's nftables table {}", table.name)?;
+        }
+        if self.state.is_some() {
+            write!(out, "{}", self.difference)?;
+        }
+        match &self.check {
+            Trial::Accepted => {
+                writeln!(out, "the kernel accepts the rules (tried in a namespace of their own)")
+            }
+            Trial::Refused(why) => writeln!(out, "the kernel refuses the rules: {why}"),
+            Trial::NotPermitted(why) => writeln!(out, "not tried in the kernel: {why}"),
+        }
     }
 
     fn json(&self) -> String {
@@ -110,9 +146,11 @@ impl Plan<'_> {
             "backend_reason": self.choice.reason,
             "warnings": self.warnings,
             "configuration": self.config,
-            "families": self.program.families(),
+            "families": self.target.program.families(),
             "routing": self.routing(),
-            "chains": self.program.chains,
+            "chains": self.target.program.chains,
+            "difference": self.difference,
+            "trial": self.check,
         });
         format!("{plan:#}\n")
     }
@@ -122,7 +160,11 @@ impl Plan<'_> {
         for command in self.routing() {
             text.push_str(&format!("# {command}\n"));
         }
-        text + &nftables::render(&nftables::translate(&self.program), &self.choice.our_tables)
+        let old = match self.state.as_ref().map(|state| &state.rules) {
+            Some(Rules::Nftables(held)) => held.tables.iter().map(|table| table.family).collect(),
+            _ => Vec::new(),
+        };
+        text + &nftables::render(&nftables::translate(&self.target.program), &old)
     }
 
     fn iptables(&self) -> String {
@@ -131,7 +173,7 @@ impl Plan<'_> {
             text.push_str(&format!("# {command}\n"));
         }
         for family in [Family::Ipv4, Family::Ipv6] {
-            let state = iptables::render(&self.program, family);
+            let state = iptables::render(&self.target.program, family);
             if state.is_empty() {
                 continue;
             }

@@ -6,7 +6,8 @@ use tracing::{info, warn};
 
 use super::logging::Logging;
 use super::{NAME, complain};
-use crate::backend::{ApplyError, DetectError};
+use crate::backend::nftables::Record;
+use crate::backend::{ApplyError, DetectError, Target};
 use crate::config::families::{Families, PodFamilies};
 use crate::config::owners::Uid;
 use crate::config::problem::Problems;
@@ -20,8 +21,9 @@ use crate::kernel::files::{self, Files};
 use crate::kernel::netns::{self, NamespaceError};
 use crate::kernel::os::NodeOs;
 use crate::kernel::{self, Kernel};
-use crate::program::{self, Pod, Program};
+use crate::program::{self, Pod};
 use crate::verify::ProbeError;
+use crate::verify::compare::Difference;
 
 /// A run with valid input.
 pub(super) struct Run {
@@ -43,6 +45,11 @@ pub(super) enum Failure {
     Detect(#[from] DetectError),
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    #[error(
+        "the rules that are there differ from what is asked for, and nothing was changed: --reconcile replaces them \
+         without a gap. To be added (+) and removed (-):\n{0}"
+    )]
+    Drift(Difference),
     #[error("{}", join(.0))]
     Cleanup(Vec<ApplyError>),
     #[error(
@@ -69,7 +76,7 @@ impl Failure {
         match self {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
-            Failure::Detect(DetectError::IstioNftables(_) | DetectError::Elsewhere { .. }) => Exit::Conflict,
+            Failure::Detect(DetectError::Elsewhere { .. }) | Failure::Drift(_) => Exit::Conflict,
             Failure::Validation(errors)
                 if errors.iter().any(|it| matches!(it, ProbeError::NotRedirected { .. })) =>
             {
@@ -139,10 +146,19 @@ impl Run {
         }
     }
 
-    /// The program to remove: whatever the pod is, or was.
-    pub(super) fn program_for_any_pod(&self) -> Program {
+    /// What a cleanup takes for ours: whatever the pod is, or was.
+    pub(super) fn target_for_any_pod(&self) -> Target {
         let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
-        program::compile(&self.config, &Pod { families, resolvers: Vec::new() })
+        self.target_for(&Pod { families, resolvers: Vec::new() })
+    }
+
+    fn target_for(&self, pod: &Pod) -> Target {
+        Target {
+            program: program::compile(&self.config, pod),
+            bridge: program::bridge(&self.config, pod),
+            delivery: (self.config.tproxy_mark, self.config.tproxy_table),
+            record: Record::now(self.config.flags()),
+        }
     }
 
     /// The families of the pod, by its addresses.
@@ -154,8 +170,8 @@ impl Run {
         PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)
     }
 
-    /// Writes the program for the pod that is there.
-    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
+    /// Says what should be there in the pod that is there, and what is worth a warning.
+    pub(super) fn target(&mut self, kernel: &mut dyn Kernel) -> Result<(Target, Vec<String>), Failure> {
         self.refuse_centos()?;
         let families = self.families(kernel)?;
         let resolvers = match self.config.dns {
@@ -167,13 +183,13 @@ impl Run {
         }
         self.phases.end("look");
         let pod = Pod { families, resolvers: resolvers.servers };
-        let program = program::compile(&self.config, &pod);
+        let target = self.target_for(&pod);
         let warnings = program::warnings(&self.config, &pod);
         for warning in &warnings {
             warn!("{warning}");
         }
         self.phases.end("compile");
-        Ok((program, warnings))
+        Ok((target, warnings))
     }
 
     fn refuse_centos(&self) -> Result<(), Failure> {

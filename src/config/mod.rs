@@ -10,6 +10,7 @@ pub mod lists;
 mod options;
 pub mod owners;
 pub mod ports;
+mod print;
 pub mod problem;
 mod reader;
 pub mod resolvers;
@@ -17,7 +18,7 @@ pub mod settings;
 pub mod typed;
 pub mod values;
 
-pub use options::{BackendChoice, BackendKind, Format, Options};
+pub use options::{BackendChoice, BackendKind, Format, Options, Policy};
 
 use serde::Serialize;
 

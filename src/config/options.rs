@@ -62,7 +62,18 @@ impl FromStr for BackendChoice {
     }
 }
 
-/// How a plan is printed.
+/// What may be done to rules that are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Policy {
+    /// Replace nothing that differs.
+    Plain,
+    /// Replace what differs.
+    Reconcile,
+    /// Write, whatever is there.
+    Force,
+}
+
+/// How things are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
@@ -94,10 +105,14 @@ impl FromStr for Format {
 pub struct Options {
     /// Print what would be done, change nothing.
     pub dry_run: bool,
-    /// Replace rules that may be an earlier run's.
-    pub reconcile: bool,
-    /// How a plan is printed.
+    /// What may be done to rules that are there.
+    pub policy: Policy,
+    /// Move rules from other back ends.
+    pub migrate: bool,
+    /// How things are printed.
     pub format: Format,
+    /// How often the status is printed; nothing for once.
+    pub watch: Option<Duration>,
     /// Remove the rules, apply nothing.
     pub cleanup_only: bool,
     /// Leave the rules as they are.
@@ -108,6 +123,8 @@ pub struct Options {
     pub probe_port: Port,
     /// How long validation may take.
     pub probe_timeout: Duration,
+    /// The exit code of a failed validation.
+    pub validation_exit_code: u8,
     /// Which back end was asked for.
     pub backend: BackendChoice,
     /// The network namespace to work in; nothing for the one the process is in.
@@ -132,16 +149,23 @@ impl Options {
     pub fn parse(settings: &Settings) -> Result<Options, Problems> {
         let reader = &mut Reader::new(settings);
         reader.switch(&settings::CNI_MODE);
-        let reconcile = [&settings::RECONCILE, &settings::FORCE_APPLY].map(|setting| reader.switch(setting));
+        let policy = match (reader.switch(&settings::RECONCILE), reader.switch(&settings::FORCE_APPLY)) {
+            (_, true) => Policy::Force,
+            (true, false) => Policy::Reconcile,
+            (false, false) => Policy::Plain,
+        };
         let options = Options {
             dry_run: reader.switch(&settings::DRY_RUN),
-            reconcile: reconcile.contains(&true),
-            format: reader.value(&settings::FORMAT),
+            policy,
+            migrate: reader.switch(&settings::MIGRATE),
+            format: reader.value(&settings::OUTPUT),
+            watch: Some(reader.parsed(&settings::WATCH, period)).filter(|period| !period.is_zero()),
             cleanup_only: reader.switch(&settings::CLEANUP_ONLY),
             skip_rule_apply: reader.switch(&settings::SKIP_RULE_APPLY),
             run_validation: reader.switch(&settings::RUN_VALIDATION),
             probe_port: reader.value(&settings::PROBE_PORT),
             probe_timeout: reader.parsed(&settings::PROBE_TIMEOUT, values::duration),
+            validation_exit_code: reader.parsed(&settings::VALIDATION_EXIT_CODE, exit_code),
             backend: backend(reader),
             network_namespace: path(reader, &settings::NETWORK_NAMESPACE),
             resolv_conf: path(reader, &settings::RESOLV_CONF).unwrap_or_default(),
@@ -153,6 +177,19 @@ impl Options {
         let reader = std::mem::replace(reader, Reader::new(settings));
         reader.finish(options)
     }
+}
+
+/// A failure has to differ from success, and from what a shell says of a signal.
+fn exit_code(text: &str) -> Result<u8, String> {
+    match text.parse() {
+        Ok(code @ 1..=127) => Ok(code),
+        _ => Err("not an exit code of a failure: write a number from 1 to 127".to_owned()),
+    }
+}
+
+/// `0s` stands for once.
+fn period(text: &str) -> Result<Duration, String> {
+    if text == "0s" { Ok(Duration::ZERO) } else { values::duration(text) }
 }
 
 /// The one back end that the three settings name together.

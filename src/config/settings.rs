@@ -19,6 +19,8 @@ pub enum Kind {
 pub struct Setting {
     /// The long flag without its dashes; empty for what only the environment can set.
     pub flag: &'static str,
+    /// Another name of the flag.
+    pub alias: Option<&'static str>,
     /// The one-letter form of the flag.
     pub short: Option<char>,
     /// The environment variables that are looked at when the flag is not there; the first that is set wins.
@@ -34,7 +36,16 @@ pub struct Setting {
 }
 
 const fn value(flag: &'static str, placeholder: &'static str, default: &'static str) -> Setting {
-    Setting { flag, short: None, variables: &[], default, kind: Kind::Value, placeholder, help: "" }
+    Setting {
+        flag,
+        alias: None,
+        short: None,
+        variables: &[],
+        default,
+        kind: Kind::Value,
+        placeholder,
+        help: "",
+    }
 }
 
 const fn list(flag: &'static str, placeholder: &'static str) -> Setting {
@@ -46,6 +57,10 @@ const fn switch(flag: &'static str) -> Setting {
 }
 
 impl Setting {
+    const fn alias(self, alias: &'static str) -> Setting {
+        Setting { alias: Some(alias), ..self }
+    }
+
     const fn short(self, letter: char) -> Setting {
         Setting { short: Some(letter), ..self }
     }
@@ -192,13 +207,14 @@ pub const CNI_MODE: Setting = switch("cni-mode")
 /// Replace rules that differ.
 pub const RECONCILE: Setting = switch("reconcile")
     .variables(&["RECONCILE"])
-    .help("Also replace rules that may be of an earlier run: those that exclude an interface in iptables");
+    .help("Replace rules that are there and differ, without a gap; without it a difference is exit code 4");
 /// Remove only.
 pub const CLEANUP_ONLY: Setting =
     switch("cleanup-only").variables(&["CLEANUP_ONLY"]).help("Remove the rules and routes, apply nothing");
 /// Apply without looking.
-pub const FORCE_APPLY: Setting =
-    switch("force-apply").variables(&["FORCE_APPLY"]).help("The same as --reconcile");
+pub const FORCE_APPLY: Setting = switch("force-apply")
+    .variables(&["FORCE_APPLY"])
+    .help("Write the rules whatever is there, even if it is the same");
 /// istio's nftables switch.
 pub const NATIVE_NFTABLES: Setting = switch("native-nftables")
     .variables(&["NATIVE_NFTABLES"])
@@ -235,8 +251,21 @@ pub const HOST_OS_RELEASE: Setting = value("host-os-release", "FILE", "")
 pub const ALLOW_TPROXY_ON_CENTOS: Setting = switch("allow-tproxy-on-centos")
     .variables(&["ALLOW_TPROXY_ON_CENTOS"])
     .help("Use TPROXY on a CentOS node all the same");
-/// How a plan is printed (not in istio-iptables).
-pub const FORMAT: Setting = value("format", "text|json|nft|iptables", "text").help("How a plan is printed");
+/// How things are printed (not in istio-iptables).
+pub const OUTPUT: Setting = value("output", "text|json|nft|iptables", "text")
+    .alias("format")
+    .help("How plan, verify, status and cleanup print; nft and iptables are for plan");
+/// Move the rules (not in istio-iptables).
+pub const MIGRATE: Setting = switch("migrate").variables(&["MESH_INTERCEPT_MIGRATE"]).help(
+    "Move rules of the mesh from other back ends: new ones in first, old ones out after; auto takes nftables",
+);
+/// Go on printing (not in istio-iptables).
+pub const WATCH: Setting =
+    value("watch", "DURATION", "0s").help("Print the status again and again, with rates");
+/// What a failed validation is called (not in istio-iptables).
+pub const VALIDATION_EXIT_CODE: Setting = value("validation-exit-code", "CODE", "126")
+    .variables(&["MESH_INTERCEPT_VALIDATION_EXIT_CODE"])
+    .help("Exit code of a failed validation: istio's controllers look for 126, linkerd's for 95");
 
 /// Groups whose outbound traffic is captured (environment only).
 pub const OWNER_GROUPS: Setting = list("", "GROUPS")
@@ -315,15 +344,18 @@ pub const ALL: &[&Setting] = &[
     &NETWORK_NAMESPACE,
     &CNI_MODE,
     &DRY_RUN,
-    &FORMAT,
+    &OUTPUT,
+    &WATCH,
     &LOCAL_ADDRESS,
     &RECONCILE,
+    &MIGRATE,
     &CLEANUP_ONLY,
     &FORCE_APPLY,
     &SKIP_RULE_APPLY,
     &RUN_VALIDATION,
     &PROBE_PORT,
     &PROBE_TIMEOUT,
+    &VALIDATION_EXIT_CODE,
     &NODE_OS,
     &HOST_OS_RELEASE,
     &ALLOW_TPROXY_ON_CENTOS,

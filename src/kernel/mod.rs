@@ -14,6 +14,7 @@ mod system;
 
 pub use system::System;
 
+use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
@@ -21,7 +22,7 @@ use serde::Serialize;
 
 use crate::config::families::Family;
 use crate::config::values::{Mark, RouteTable};
-use crate::netlink::Batch;
+use crate::netlink::{self, Attributes, Batch};
 use crate::program::Routing;
 
 /// Everything that a run does to the world, so that tests can record it instead.
@@ -37,6 +38,24 @@ pub trait Kernel {
     /// # Errors
     /// When the kernel has no nf_tables, or does not answer.
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error>;
+
+    /// Which generation of rules nf_tables has in force: every transaction begins another one.
+    ///
+    /// # Errors
+    /// When the kernel has no nf_tables, or does not answer.
+    fn generation(&mut self) -> Result<u32, Error>;
+
+    /// What nf_tables lists in answer to a request ([`crate::netlink::message`]), as payloads.
+    ///
+    /// # Errors
+    /// When the kernel has no nf_tables, does not answer, or the rules changed meanwhile.
+    fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error>;
+
+    /// Everything of [`RoutingItem`]'s forms that is there, whoever put it there.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    fn routing(&mut self) -> Result<Vec<RoutingItem>, Error>;
 
     /// Sends a transaction to nf_tables. It takes effect whole or not at all.
     ///
@@ -80,6 +99,25 @@ pub struct ListedChain {
     pub name: String,
     /// Does it hold nothing, and let everything pass?
     pub is_idle: bool,
+}
+
+impl ListedChain {
+    /// Reads a chain out of a listing's answer.
+    pub(crate) fn read(payload: &[u8]) -> Option<ListedChain> {
+        const TABLE: u16 = 1;
+        const NAME: u16 = 3;
+        const POLICY: u16 = 5;
+        const USE: u16 = 6;
+        /// `NF_ACCEPT`
+        const ACCEPT: u32 = 1;
+        let number = |kind| netlink::attribute(payload, kind).and_then(netlink::number);
+        Some(ListedChain {
+            family: payload.first().copied()?,
+            table: netlink::text(netlink::attribute(payload, TABLE)?),
+            name: netlink::text(netlink::attribute(payload, NAME)?),
+            is_idle: number(POLICY) == Some(ACCEPT) && number(USE) == Some(0),
+        })
+    }
 }
 
 /// How a program ended.
@@ -149,12 +187,29 @@ impl RoutingItem {
     }
 }
 
+impl fmt::Display for RoutingItem {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RoutingItem::BindAddress => out.write_str("the address ::6/128 of lo"),
+            RoutingItem::LocalRoute { family, table } => {
+                write!(out, "the {family} route `local default dev lo table {}`", table.get())
+            }
+            RoutingItem::PolicyRule { family, mark, table } => {
+                write!(out, "the {family} policy rule `fwmark {mark} lookup {}`", table.get())
+            }
+        }
+    }
+}
+
 /// Something that the system did not do.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The kernel has no nf_tables, or not for us.
     #[error("nf_tables is not available in this kernel: {0}")]
     NoNfTables(#[source] io::Error),
+    /// The rules changed while they were read.
+    #[error("the rules changed while they were read")]
+    Changed,
     /// A netlink socket failed.
     #[error("cannot {doing} over netlink: {source}")]
     Netlink {

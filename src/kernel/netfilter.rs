@@ -7,11 +7,13 @@ use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
 use nix::sys::socket::{setsockopt, sockopt};
 
 use super::{Error, ListedChain, Refused};
-use crate::netlink::{self, Batch, FAMILY_ANY, flag, message};
+use crate::netlink::{self, Attributes, Batch, FAMILY_ANY, Received, flag, message};
 
 /// `NLMSG_ERROR` and `NLMSG_DONE` (linux/netlink.h).
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
+/// What a failed listing was about.
+const READING: &str = "list what nf_tables holds";
 /// What the kernel's socket buffers take without being asked (net.core.wmem_default, less its overhead).
 const DEFAULT_SEND_BUFFER: usize = 100 * 1024;
 /// Room for the errors of a batch in which many messages are wrong.
@@ -44,28 +46,40 @@ impl Netfilter {
     /// # Errors
     /// When the kernel does not know nf_tables, or does not answer.
     pub fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
-        const TABLE_NAME: u16 = 1;
-        const CHAIN_NAME: u16 = 3;
-        const POLICY: u16 = 5;
-        const USE: u16 = 6;
-        /// `NF_ACCEPT`
-        const ACCEPT: u32 = 1;
         let mut chains = Vec::new();
-        self.dump(message::GET_CHAIN, FAMILY_ANY, |payload| {
-            let find = |wanted| {
-                netlink::attributes(payload).find(|(kind, _)| *kind == wanted).map(|(_, bytes)| bytes)
-            };
-            let number = |wanted| Some(u32::from_be_bytes(find(wanted)?.try_into().ok()?));
-            if let (Some(table), Some(name)) = (find(TABLE_NAME), find(CHAIN_NAME)) {
-                chains.push(ListedChain {
-                    family: payload.first().copied().unwrap_or(0),
-                    table: text(table),
-                    name: text(name),
-                    is_idle: number(POLICY) == Some(ACCEPT) && number(USE) == Some(0),
-                });
-            }
+        self.dump(message::GET_CHAIN, FAMILY_ANY, &Attributes::default(), |answer| {
+            chains.extend(ListedChain::read(answer.payload));
         })?;
         Ok(chains)
+    }
+
+    /// Lists what nf_tables has of a kind.
+    ///
+    /// # Errors
+    /// When the kernel does not know nf_tables or does not answer, or when the rules changed meanwhile.
+    pub fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error> {
+        let mut answers = Vec::new();
+        let mut interrupted = false;
+        self.dump(kind, family, attributes, |answer| {
+            interrupted |= answer.flags & flag::INTERRUPTED != 0;
+            answers.push(answer.payload.to_vec());
+        })?;
+        if interrupted { Err(Error::Changed) } else { Ok(answers) }
+    }
+
+    /// Which generation of rules is in force: every transaction begins another one.
+    ///
+    /// # Errors
+    /// When the kernel does not know nf_tables, or does not answer.
+    pub fn generation(&mut self) -> Result<u32, Error> {
+        /// `NFTA_GEN_ID`
+        const ID: u16 = 1;
+        let mut generation = None;
+        self.ask(flag::ACK, message::GET_GENERATION, FAMILY_ANY, &Attributes::default(), |answer| {
+            generation = netlink::attribute(answer.payload, ID).and_then(netlink::number);
+        })?;
+        let silent = || io::Error::other("the kernel does not say which generation of rules is in force");
+        generation.ok_or_else(|| Error::Netlink { doing: READING.to_owned(), source: silent() })
     }
 
     /// Sends a transaction.
@@ -111,16 +125,36 @@ impl Netfilter {
         }
     }
 
-    /// Asks for a listing and hands over every answer. The kernel says when a change came in between
-    /// (`NLM_F_DUMP_INTR`); a listing that is not of one moment still names every chain that was there throughout.
-    fn dump(&mut self, kind: u8, family: u8, mut each: impl FnMut(&[u8])) -> Result<(), Error> {
-        let failed = |source: io::Error| match source.kind() {
-            ErrorKind::Unsupported | ErrorKind::InvalidInput => Error::NoNfTables(source),
-            _ if source.raw_os_error() == Some(nix::libc::EOPNOTSUPP) => Error::NoNfTables(source),
-            _ => Error::Netlink { doing: "list what nf_tables holds".to_owned(), source },
+    fn dump(
+        &mut self,
+        kind: u8,
+        family: u8,
+        attributes: &Attributes,
+        each: impl FnMut(Received<'_>),
+    ) -> Result<(), Error> {
+        self.ask(flag::DUMP, kind, family, attributes, each)
+    }
+
+    /// Asks, and hands over every answer. The kernel says when a change came in between (`NLM_F_DUMP_INTR`); a listing
+    /// that is not of one moment still names everything that was there throughout.
+    fn ask(
+        &mut self,
+        flags: u16,
+        kind: u8,
+        family: u8,
+        attributes: &Attributes,
+        mut each: impl FnMut(Received<'_>),
+    ) -> Result<(), Error> {
+        let failed = |source: io::Error| match source.raw_os_error() {
+            Some(nix::libc::EOPNOTSUPP | nix::libc::EINVAL | nix::libc::EPROTONOSUPPORT) => {
+                Error::NoNfTables(source)
+            }
+            // Something that was listed a moment ago is gone.
+            Some(nix::libc::ENOENT) => Error::Changed,
+            _ => Error::Netlink { doing: READING.to_owned(), source },
         };
         self.sequence += 1;
-        let request = netlink::request(kind, flag::DUMP, family, self.sequence);
+        let request = netlink::request(kind, flags, family, self.sequence, attributes);
         self.socket.send(&request, 0).map_err(failed)?;
         loop {
             let received = self.receive().map_err(failed)?;
@@ -136,7 +170,7 @@ impl Netfilter {
                             Err(failed(io::Error::from_raw_os_error(code)))
                         };
                     }
-                    _ => each(answer.payload),
+                    _ => each(answer),
                 }
             }
         }
@@ -156,9 +190,4 @@ impl Netfilter {
 fn error_code(payload: &[u8]) -> i32 {
     let bytes = payload.get(..4).and_then(|bytes| bytes.try_into().ok());
     bytes.map_or(nix::libc::EBADMSG, |bytes| i32::from_ne_bytes(bytes).saturating_neg())
-}
-
-fn text(bytes: &[u8]) -> String {
-    let bytes = bytes.strip_suffix(&[0]).unwrap_or(bytes);
-    String::from_utf8_lossy(bytes).into_owned()
 }

@@ -7,8 +7,9 @@ use std::ops::RangeInclusive;
 
 use futures_util::TryStreamExt;
 use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::{AddressAttribute, AddressMessage};
 use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteProtocol, RouteScope, RouteType};
-use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
+use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use rtnetlink::{Handle, IpVersion, RouteMessageBuilder};
 
 use super::{Error, RoutingItem};
@@ -56,25 +57,64 @@ impl Rtnetlink {
     fn add_local_route(&self, family: Family, table: RouteTable) -> io::Result<()> {
         match self.wait(self.handle.route().add(local_route(family, table)).execute()) {
             // Any default route is in the way of ours; only the same one will do instead.
-            Err(error) if exists(&error) && !self.has_local_route(family, table)? => {
+            Err(error) if exists(&error) && !self.local_routes(family)?.contains(&table) => {
                 Err(io::Error::other("another default route is in this table"))
             }
             added => added,
         }
     }
 
-    fn has_local_route(&self, family: Family, table: RouteTable) -> io::Result<bool> {
-        let wanted = local_route(family, table);
+    /// Everything that has the form of a routing item, whoever put it there.
+    pub(super) fn list(&self) -> Result<Vec<RoutingItem>, Error> {
+        let failed = |source| Error::Netlink { doing: "list routes and policy rules".to_owned(), source };
+        let mut items = Vec::new();
+        if self.has_bind_address().map_err(failed)? {
+            items.push(RoutingItem::BindAddress);
+        }
+        for family in [Family::Ipv4, Family::Ipv6] {
+            let tables = self.local_routes(family).map_err(failed)?;
+            items.extend(tables.into_iter().map(|table| RoutingItem::LocalRoute { family, table }));
+            for rule in self.plain_rules(family).map_err(failed)? {
+                let item = RoutingItem::PolicyRule { family, mark: rule.mark, table: rule.table };
+                // istio-init adds the same one with each run.
+                if !items.contains(&item) {
+                    items.push(item);
+                }
+            }
+        }
+        Ok(items)
+    }
+
+    fn has_bind_address(&self) -> io::Result<bool> {
+        let on_loopback = self.handle.address().get().set_link_index_filter(LOOPBACK);
+        let addresses: Vec<AddressMessage> = self.wait(on_loopback.execute().try_collect())?;
+        let wanted = AddressAttribute::Address(IpAddr::V6(BIND_V6));
+        Ok(addresses
+            .iter()
+            .any(|address| address.header.prefix_len == 128 && address.attributes.contains(&wanted)))
+    }
+
+    /// The tables with a route `local default dev lo`.
+    fn local_routes(&self, family: Family) -> io::Result<Vec<RouteTable>> {
         let any = match family {
             Family::Ipv4 => RouteMessageBuilder::<Ipv4Addr>::new().build(),
             Family::Ipv6 => RouteMessageBuilder::<Ipv6Addr>::new().build(),
         };
         let routes: Vec<RouteMessage> = self.wait(self.handle.route().get(any).execute().try_collect())?;
-        Ok(routes.iter().any(|route| {
-            route.header.kind == RouteType::Local
-                && route.header.destination_prefix_length == 0
-                && wanted.attributes.iter().all(|it| route.attributes.contains(it))
-        }))
+        let through_loopback = RouteAttribute::Oif(LOOPBACK);
+        let ours = routes.iter().filter(|route| {
+            let header = &route.header;
+            header.kind == RouteType::Local
+                && (header.destination_prefix_length, header.source_prefix_length, header.tos) == (0, 0, 0)
+                && route.attributes.contains(&through_loopback)
+        });
+        let table = |route: &RouteMessage| {
+            route.attributes.iter().find_map(|it| match it {
+                RouteAttribute::Table(table) => table.to_string().parse().ok(),
+                _ => None,
+            })
+        };
+        Ok(ours.filter_map(table).collect())
     }
 
     /// With a priority of its own, so that two runs at once add one rule: the kernel looks for the same rule only at the
@@ -131,25 +171,18 @@ impl Rtnetlink {
 
     /// The priorities of the rules that send every packet with this mark to this table.
     fn policy_rules(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<Vec<u32>> {
+        let rules = self.plain_rules(family)?.into_iter();
+        Ok(rules.filter(|it| (it.mark, it.table) == (mark, table)).map(|it| it.priority).collect())
+    }
+
+    /// Every rule that sends all packets with a mark to a table.
+    fn plain_rules(&self, family: Family) -> io::Result<Vec<PlainRule>> {
         let version = match family {
             Family::Ipv4 => IpVersion::V4,
             Family::Ipv6 => IpVersion::V6,
         };
         let rules: Vec<RuleMessage> = self.wait(self.handle.rule().get(version).execute().try_collect())?;
-        let ours = rules.iter().filter(|rule| {
-            let has = |wanted: &RuleAttribute| rule.attributes.contains(wanted);
-            has(&RuleAttribute::FwMark(mark.get()))
-                && has(&RuleAttribute::Table(table.get()))
-                && rule.header.action == RuleAction::ToTable
-                && !rule.attributes.iter().any(narrows)
-        });
-        let priority = |rule: &RuleMessage| {
-            rule.attributes.iter().find_map(|it| match it {
-                RuleAttribute::Priority(priority) => Some(*priority),
-                _ => None,
-            })
-        };
-        Ok(ours.filter_map(priority).collect())
+        Ok(rules.iter().filter_map(PlainRule::read).collect())
     }
 
     fn wait<T>(&self, request: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {
@@ -157,6 +190,35 @@ impl Rtnetlink {
             rtnetlink::Error::NetlinkError(message) => message.to_io(),
             other => io::Error::other(other),
         })
+    }
+}
+
+/// A policy rule `fwmark MARK lookup TABLE` and nothing else.
+struct PlainRule {
+    mark: Mark,
+    table: RouteTable,
+    priority: u32,
+}
+
+impl PlainRule {
+    fn read(rule: &RuleMessage) -> Option<PlainRule> {
+        let header = &rule.header;
+        let narrowed = (header.dst_len, header.src_len, header.tos) != (0, 0, 0)
+            || header.flags.contains(RuleFlags::Invert)
+            || rule.attributes.iter().any(narrows);
+        if header.action != RuleAction::ToTable || narrowed {
+            return None;
+        }
+        let (mut mark, mut table, mut priority) = (None, None, 0);
+        for attribute in &rule.attributes {
+            match attribute {
+                RuleAttribute::FwMark(number) => mark = number.to_string().parse().ok(),
+                RuleAttribute::Table(number) => table = number.to_string().parse().ok(),
+                RuleAttribute::Priority(number) => priority = *number,
+                _ => {}
+            }
+        }
+        Some(PlainRule { mark: mark?, table: table?, priority })
     }
 }
 

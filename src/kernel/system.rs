@@ -8,7 +8,7 @@ use super::netfilter::Netfilter;
 use super::routing::Rtnetlink;
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
 use crate::config::families::Family;
-use crate::netlink::Batch;
+use crate::netlink::{Attributes, Batch};
 
 /// The kernel of this machine, in the network namespace that the process is in when each socket is first needed.
 #[derive(Default)]
@@ -43,6 +43,22 @@ impl Kernel for System {
 
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
         self.netfilter()?.chains()
+    }
+
+    fn generation(&mut self) -> Result<u32, Error> {
+        self.netfilter()?.generation()
+    }
+
+    fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error> {
+        let result = self.netfilter()?.list(kind, family, attributes);
+        if result.is_err() {
+            self.netfilter = None;
+        }
+        result
+    }
+
+    fn routing(&mut self) -> Result<Vec<RoutingItem>, Error> {
+        self.rtnetlink()?.list()
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Refused> {

@@ -36,6 +36,17 @@ pub fn compile(config: &Config, pod: &Pod) -> Program {
     Program { routing: routing(config, pod.families.intercepted), chains: compiler.chains }
 }
 
+/// What stands between the programs of REDIRECT and TPROXY for a moment: both capture inbound connections. Nothing when
+/// inbound connections are not captured by TPROXY.
+pub fn bridge(config: &Config, pod: &Pod) -> Option<Program> {
+    let after = compile(config, pod);
+    after.routing.delivery?;
+    let before = compile(&Config { mode: Mode::Redirect, ..config.clone() }, pod);
+    let nat = before.chains.into_iter().filter(|chain| chain.table == Table::Nat);
+    let others = after.chains.into_iter().filter(|chain| chain.table != Table::Nat);
+    Some(Program { chains: others.chain(nat).collect(), routing: after.routing })
+}
+
 fn routing(config: &Config, families: Families) -> Routing {
     let transparent = config.mode == Mode::Tproxy && config.inbound_ports != InboundPorts::None;
     Routing {

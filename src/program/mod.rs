@@ -5,7 +5,7 @@ mod describe;
 mod rule;
 mod warnings;
 
-pub use compile::compile;
+pub use compile::{bridge, compile};
 pub use describe::conditions;
 pub use rule::{ChainName, ConnectionState, Hook, Match, Placement, Protocol, Rule, Table, Verdict};
 pub use warnings::warnings;

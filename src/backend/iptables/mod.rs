@@ -7,7 +7,7 @@ mod script;
 mod state;
 
 pub use render::render;
-pub use restore::{RestoreError, apply, current, remove};
+pub use restore::{Held, RestoreError, current, listing, read, remove, replace, wanted};
 pub use save::CHAINS;
-pub use script::transition;
+pub use script::{CHANGE, transition};
 pub use state::{FamilyState, TableState};

@@ -50,7 +50,7 @@ fn expand(rules: &[&Rule], family: Family) -> Vec<(Placement, Line)> {
                 let Some(specification) = all.get(turn) else { continue };
                 let comment = format!("{}: {}", rule.id, rule.reason);
                 let specification = specification.write(target(rule.verdict, family));
-                lines.push((rule.placement, Line { specification, comment }));
+                lines.push((rule.placement, Line { specification, comment, count: None }));
             }
         }
         rest = &others[paired..];

@@ -2,11 +2,14 @@
 
 use super::render::render;
 use super::save::ours;
-use super::script::transition;
+use super::script::{CHANGE, section, transactions, transition};
 use super::state::FamilyState;
+use crate::backend::listing::Listing;
 use crate::backend::nftables::encode_pruning;
+use crate::backend::standing::Standing;
 use crate::config::BackendKind;
 use crate::config::families::Family;
+use crate::config::values::Mark;
 use crate::kernel::{Error, Finished, Kernel, ListedChain};
 use crate::netlink::family_number;
 use crate::program::{Match, Program};
@@ -56,17 +59,20 @@ pub enum RestoreError {
 /// `iptables-restore` splits a line into at most 255 words (MAX_ARGC), and each group takes five.
 const MOST_OWNERS: usize = 49;
 
-/// Puts the program in, in place of what is there of ours. When one family fails, both are as they were. Rules that may
-/// be an earlier run's or somebody else's are replaced with `reconcile`, and given back otherwise.
+/// What one variant of iptables holds of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The variant.
+    pub variant: BackendKind,
+    /// Both families.
+    pub families: [(Family, FamilyState); 2],
+}
+
+/// What iptables has to hold.
 ///
 /// # Errors
-/// What a restore program said.
-pub fn apply(
-    kernel: &mut dyn Kernel,
-    variant: BackendKind,
-    program: &Program,
-    reconcile: bool,
-) -> Result<Vec<String>, RestoreError> {
+/// When the restore programs cannot read it.
+pub fn wanted(program: &Program) -> Result<[(Family, FamilyState); 2], RestoreError> {
     for (_, rule) in program.rules() {
         for condition in &rule.matches {
             if let Match::NotOwnerGid(gids) = condition
@@ -76,30 +82,166 @@ pub fn apply(
             }
         }
     }
-    let wanted = [Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family)));
-    replace(kernel, variant, &wanted, reconcile)
+    Ok([Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family))))
 }
 
-/// Removes what is ours, and the rules in hooks' chains that `program` names. True when anything was there.
+/// Reads what this variant holds of ours; rules in hooks' chains that `wanted` names count as ours.
+///
+/// # Errors
+/// When the kernel or a save program does not answer.
+pub fn read(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    wanted: &[(Family, FamilyState); 2],
+) -> Result<Held, RestoreError> {
+    let [(ipv4, first), (ipv6, second)] = wanted;
+    let families = [
+        (*ipv4, current(kernel, variant, *ipv4, first, &[])?),
+        (*ipv6, current(kernel, variant, *ipv6, second, &[])?),
+    ];
+    Ok(Held { variant, families })
+}
+
+impl Held {
+    /// The same, with what each rule has counted.
+    ///
+    /// # Errors
+    /// When the kernel or a save program does not answer.
+    pub fn with_counts(self, kernel: &mut dyn Kernel) -> Result<Held, RestoreError> {
+        let [(ipv4, first), (ipv6, second)] = &self.families;
+        let families = [
+            (*ipv4, current(kernel, self.variant, *ipv4, first, &["--counters"])?),
+            (*ipv6, current(kernel, self.variant, *ipv6, second, &["--counters"])?),
+        ];
+        Ok(Held { variant: self.variant, families })
+    }
+
+    /// How it stands to what is wanted.
+    pub fn standing(&self, wanted: &[(Family, FamilyState); 2]) -> Standing {
+        if self.families.iter().any(|(_, state)| state.changing) {
+            return Standing::Interrupted;
+        }
+        let families = self.families.iter().zip(wanted);
+        let all = families.flat_map(|((_, found), (_, wanted))| found.standings(wanted));
+        all.map(|(_, standing)| standing).reduce(Standing::with).unwrap_or(Standing::Equal)
+    }
+
+    /// As places.
+    pub fn listing(&self) -> Listing {
+        listing(&self.families)
+    }
+
+    /// The marks that rules give to connections which TPROXY intercepts.
+    pub fn tproxy_marks(&self) -> Vec<Mark> {
+        let tables = self.families.iter().filter_map(|(_, state)| state.table("mangle"));
+        let lines = tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.lines);
+        let marks = lines.filter_map(|line| {
+            let (_, rest) = line.specification.split_once("--tproxy-mark ")?;
+            rest.split('/').next()?.parse().ok()
+        });
+        marks.collect()
+    }
+
+    /// Is nothing of ours there?
+    pub fn is_empty(&self) -> bool {
+        self.families.iter().all(|(_, state)| state.is_empty())
+    }
+}
+
+/// Both families as places.
+pub fn listing(families: &[(Family, FamilyState); 2]) -> Listing {
+    families.iter().fold(Listing::default(), |all, (family, state)| all.and(state.listing(*family)))
+}
+
+/// Turns what is there into what is wanted; with `all`, also tables that are equal already. When one family fails, both
+/// are as they were.
 ///
 /// # Errors
 /// What a restore program said.
-pub fn remove(
+pub fn replace(
     kernel: &mut dyn Kernel,
-    variant: BackendKind,
-    program: &Program,
-) -> Result<bool, RestoreError> {
-    let programs = Programs { variant };
-    let mut removed = false;
-    for family in [Family::Ipv4, Family::Ipv6] {
-        let there = current(kernel, variant, family, &render(program, family))?;
-        if !there.is_empty() {
-            programs.restore(kernel, family, &transition(&there, &FamilyState::default(), false))?;
-            prune(kernel, variant, family, &there.table_names(), &[]);
-            removed = true;
+    held: &Held,
+    wanted: &[(Family, FamilyState); 2],
+    all: bool,
+) -> Result<(), RestoreError> {
+    let programs = Programs { variant: held.variant };
+    let chains = if held.variant == BackendKind::IptablesNft { kernel.chains()? } else { Vec::new() };
+    let parts = held.families.iter().zip(wanted).map(|((family, before), (_, wanted))| {
+        let (from, to) = if all { (before.clone(), wanted.clone()) } else { before.differing(wanted) };
+        (*family, transition(&from, &to, false), before, wanted)
+    });
+    let mut parts: Vec<_> = parts.collect();
+    let (begin, end) = change_marks(held, parts.iter().map(|(_, script, ..)| script.as_str()));
+    if let Some((_, script, ..)) = parts.iter_mut().find(|(_, script, ..)| !script.is_empty()) {
+        script.insert_str(0, &begin);
+    }
+    let mut done = Vec::new();
+    for (family, script, before, wanted) in parts.iter().filter(|(_, script, ..)| !script.is_empty()) {
+        let result = programs.restore(kernel, *family, script);
+        // A table that fails leaves those before it committed: this family is undone as well.
+        done.push((*family, *wanted, *before));
+        if let Err(failure) = result {
+            return Err(undo(kernel, held.variant, done, &chains, &end, failure));
         }
     }
-    Ok(removed)
+    for (family, script) in end {
+        programs.restore(kernel, family, &script)?;
+    }
+    for (family, _, before) in &done {
+        prune(kernel, held.variant, *family, &before.table_names(), &[]);
+    }
+    Ok(())
+}
+
+/// What is written before and after a replacement that takes several transactions, so that whoever finds it half-way
+/// knows. The mark is in the first family that changes.
+fn change_marks<'a>(
+    held: &Held,
+    scripts: impl Iterator<Item = &'a str> + Clone,
+) -> (String, Vec<(Family, String)>) {
+    let marked: Vec<Family> =
+        held.families.iter().filter(|(_, state)| state.changing).map(|(family, _)| *family).collect();
+    let remove = |family| (family, section("nat", &format!("-X {CHANGE}\n")));
+    if !marked.is_empty() {
+        return (String::new(), marked.into_iter().map(remove).collect());
+    }
+    let replaces = held.families.iter().any(|(_, state)| !state.is_empty());
+    let first = held.families.iter().zip(scripts.clone()).find(|(_, script)| !script.is_empty());
+    match first {
+        Some(((family, _), _)) if replaces && scripts.map(transactions).sum::<usize>() > 1 => {
+            (section("nat", &format!("-N {CHANGE}\n")), vec![remove(*family)])
+        }
+        _ => (String::new(), Vec::new()),
+    }
+}
+
+/// Removes what is ours. Goes on with the other family after an error.
+///
+/// # Errors
+/// What a restore program said, for each family.
+pub fn remove(kernel: &mut dyn Kernel, held: &Held) -> Result<(), Vec<RestoreError>> {
+    let programs = Programs { variant: held.variant };
+    let mut failures = Vec::new();
+    for (family, there) in held.families.iter().filter(|(_, there)| !there.is_empty()) {
+        let mut script = transition(there, &FamilyState::default(), false);
+        if there.changing {
+            script.push_str(&section("nat", &format!("-X {CHANGE}\n")));
+        }
+        match programs.restore(kernel, *family, &script) {
+            Ok(()) => prune(kernel, held.variant, *family, &all_tables(there), &[]),
+            Err(failure) => failures.push(failure),
+        }
+    }
+    if failures.is_empty() { Ok(()) } else { Err(failures) }
+}
+
+/// The tables that were touched when this was removed.
+fn all_tables(state: &FamilyState) -> Vec<&str> {
+    let mut tables = state.table_names();
+    if state.changing && !tables.contains(&"nat") {
+        tables.push("nat");
+    }
+    tables
 }
 
 /// Takes out the empty chains that iptables-nft leaves behind, and tables that hold nothing else. iptables-legacy has
@@ -135,61 +277,25 @@ fn prune(
     }
 }
 
-fn replace(
-    kernel: &mut dyn Kernel,
-    variant: BackendKind,
-    wanted: &[(Family, FamilyState)],
-    reconcile: bool,
-) -> Result<Vec<String>, RestoreError> {
-    let mut kept = Vec::new();
-    let programs = Programs { variant };
-    let mut done: Vec<(Family, &FamilyState, FamilyState)> = Vec::new();
-    let chains = if variant == BackendKind::IptablesNft { kernel.chains()? } else { Vec::new() };
-    for (family, wanted) in wanted {
-        let mut before = current(kernel, variant, *family, wanted)?;
-        if reconcile {
-            before = before.with_doubtful();
-        }
-        let doubtful =
-            before.tables.iter().flat_map(|table| table.doubtful.iter().map(|hook| (&table.table, hook)));
-        kept.extend(
-            doubtful.map(|(table, hook)| format!("{table} {} {}", hook.chain, hook.line.specification)),
-        );
-        let script = transition(&before, wanted, false);
-        if script.is_empty() {
-            continue;
-        }
-        let result = programs.restore(kernel, *family, &script);
-        // A table that fails leaves those before it committed: this family is undone as well.
-        done.push((*family, wanted, before));
-        if let Err(failure) = result {
-            return Err(undo(kernel, variant, done, &chains, reconcile, failure));
-        }
-    }
-    for (family, _, before) in &done {
-        prune(kernel, variant, *family, &before.table_names(), &[]);
-    }
-    Ok(kept)
-}
-
 /// Puts every family back as it was. Reads what is there now, since a failed run may have gone in by half.
 fn undo(
     kernel: &mut dyn Kernel,
     variant: BackendKind,
-    done: Vec<(Family, &FamilyState, FamilyState)>,
+    done: Vec<(Family, &FamilyState, &FamilyState)>,
     chains: &[ListedChain],
-    reconcile: bool,
+    end: &[(Family, String)],
     failure: RestoreError,
 ) -> RestoreError {
     let programs = Programs { variant };
     for (family, wanted, before) in done.into_iter().rev() {
-        let back = current(kernel, variant, family, wanted).and_then(|now| {
-            // What counted as ours before has to count as ours now, or it would be added a second time.
-            let now = if reconcile { now.with_doubtful() } else { now };
-            if now == before {
-                return Ok(());
+        let back = current(kernel, variant, family, wanted, &[]).and_then(|now| {
+            let (from, to) = now.differing(before);
+            let mut script = transition(&from, &to, false);
+            if now.changing && !before.changing {
+                let marks = end.iter().filter(|(other, _)| *other == family);
+                script.extend(marks.map(|(_, script)| script.as_str()));
             }
-            programs.restore(kernel, family, &transition(&now, &before, false))
+            if script.is_empty() { Ok(()) } else { programs.restore(kernel, family, &script) }
         });
         if let Err(undo) = back {
             return RestoreError::NotUndone { failure: Box::new(failure), family, undo: Box::new(undo) };
@@ -209,6 +315,7 @@ pub fn current(
     variant: BackendKind,
     family: Family,
     wanted: &FamilyState,
+    options: &[&str],
 ) -> Result<FamilyState, RestoreError> {
     let has_tables = match variant {
         BackendKind::IptablesLegacy => !kernel.legacy_tables(family)?.is_empty(),
@@ -221,7 +328,7 @@ pub fn current(
         return Ok(FamilyState::default());
     }
     let programs = Programs { variant };
-    let saved = programs.run(kernel, family, "save", &[], "")?;
+    let saved = programs.run(kernel, family, "save", options, "")?;
     Ok(ours(&saved.output, wanted))
 }
 

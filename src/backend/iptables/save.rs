@@ -1,6 +1,8 @@
 //! Reads the output of `iptables-save`, and finds in it what is ours.
 
-use super::state::{FamilyState, HookLine, Line, OwnChain};
+use super::script::CHANGE;
+use super::state::{Barrier, FamilyState, HookLine, Line, OwnChain, TableState};
+use crate::backend::listing::Count;
 
 /// The chains of istio-iptables and of ours, by their exact names: a name that merely begins so is somebody else's.
 pub const CHAINS: [&str; 9] = [
@@ -15,79 +17,135 @@ pub const CHAINS: [&str; 9] = [
     "ISTIO_UNCAPTURED",
 ];
 
-/// Finds what is ours: our chains, the jumps to them, and the rules in hooks' chains that `wanted` names as well.
+/// The chains that the kernel walks by itself. Rules in other chains of others are theirs, whatever they jump to.
+const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+
+/// A rule in the chain of a hook.
+struct Found<'a> {
+    chain: &'a str,
+    place: usize,
+    specification: &'a str,
+    count: Option<Count>,
+}
+
+/// Finds what is ours: our chains, the jumps to them from hooks, and the rules in hooks' chains that `wanted` names or
+/// that belong to our chains.
 pub(super) fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
     let mut state = FamilyState::default();
-    let mut table = String::new();
-    let mut places: Vec<(String, usize)> = Vec::new();
-    for line in save.lines() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('*') {
-            table = name.to_owned();
-            places.clear();
-        } else if let Some(chain) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next()) {
-            if CHAINS.contains(&chain) {
-                state.table_mut(&table).chains.push(OwnChain { name: chain.to_owned(), lines: Vec::new() });
-            }
-        } else if let Some((chain, specification)) = appended(line) {
-            let found = Line { specification: specification.to_owned(), comment: String::new() };
-            if CHAINS.contains(&chain) {
-                let chains = &mut state.table_mut(&table).chains;
-                if let Some(own) = chains.iter_mut().find(|own| own.name == chain) {
-                    own.lines.push(found);
-                }
-                continue;
-            }
-            let at = places.iter().position(|(name, _)| name == chain).unwrap_or_else(|| {
-                places.push((chain.to_owned(), 0));
-                places.len() - 1
-            });
-            places[at].1 += 1;
-            let hook = HookLine { chain: chain.to_owned(), place: Some(places[at].1), line: found };
-            let has_own_chains = state.table(&table).is_some_and(|table| !table.chains.is_empty());
-            if jumps_to_ours(specification)
-                || is_wanted(wanted, &table, chain, specification)
-                || (has_own_chains && table == "mangle" && carries_marks(specification))
-            {
-                state.table_mut(&table).hooks.push(hook);
-            } else if has_own_chains && is_interface_alone(specification) {
-                state.table_mut(&table).doubtful.push(hook);
-            }
+    for section in save.split("\n*").map(|section| section.trim_start_matches('*')) {
+        let Some((name, lines)) = section.split_once('\n') else { continue };
+        let (table, changing) = read_table(name.trim(), lines, wanted);
+        state.changing |= changing;
+        if !table.is_empty() || !table.needed.is_empty() || !table.barriers.is_empty() {
+            state.tables.push(table);
         }
     }
     state
-        .tables
-        .retain(|table| !(table.chains.is_empty() && table.hooks.is_empty() && table.doubtful.is_empty()));
-    state
 }
 
-/// Chain and specification of a line `-A CHAIN SPECIFICATION`, with or without counters before it.
-fn appended(line: &str) -> Option<(&str, &str)> {
-    let line = match line.strip_prefix('[') {
-        Some(rest) => rest.split_once("] ")?.1,
-        None => line,
+fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, bool) {
+    let mut table = TableState { table: name.to_owned(), ..TableState::default() };
+    let mut found: Vec<Found<'_>> = Vec::new();
+    let mut changing = false;
+    for line in lines.lines().map(str::trim) {
+        if let Some(chain) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next()) {
+            changing |= name == "nat" && chain == CHANGE;
+            if CHAINS.contains(&chain) {
+                table.chains.push(OwnChain { name: chain.to_owned(), lines: Vec::new() });
+            }
+        } else if let Some((chain, specification, count)) = appended(line) {
+            if let Some(own) = table.chains.iter_mut().find(|own| own.name == chain) {
+                own.lines.push(Line { specification: specification.to_owned(), count, ..Line::default() });
+            } else if HOOKS.contains(&chain) {
+                let place = found.iter().filter(|other| other.chain == chain).count() + 1;
+                found.push(Found { chain, place, specification, count });
+            } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it)) {
+                table.needed.push(target.to_owned());
+            }
+        }
+    }
+    let marks = if name == "mangle" { marks(&table) } else { Vec::new() };
+    let has_own_chains = !table.chains.is_empty();
+    for rule in &found {
+        let belongs =
+            has_own_chains && (carries_mark(rule.specification, &marks) || is_of_pair(rule, &found));
+        if target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
+            || is_wanted(wanted, name, rule)
+            || belongs
+        {
+            let line =
+                Line { specification: rule.specification.to_owned(), count: rule.count, ..Line::default() };
+            table.hooks.push(HookLine { chain: rule.chain.to_owned(), place: Some(rule.place), line });
+        } else if is_barrier(rule.specification) && !table.barriers.iter().any(|it| it.chain == rule.chain) {
+            table.barriers.push(Barrier {
+                chain: rule.chain.to_owned(),
+                place: rule.place,
+                specification: rule.specification.to_owned(),
+            });
+        }
+    }
+    (table, changing)
+}
+
+/// Chain, specification and count of a line `-A CHAIN SPECIFICATION`, with or without `[PACKETS:BYTES]` before it.
+fn appended(line: &str) -> Option<(&str, &str, Option<Count>)> {
+    let (count, line) = match line.strip_prefix('[') {
+        Some(rest) => {
+            let (count, rest) = rest.split_once("] ")?;
+            let (packets, bytes) = count.split_once(':')?;
+            (Some(Count { packets: packets.parse().ok()?, bytes: bytes.parse().ok()? }), rest)
+        }
+        None => (None, line),
     };
     let rest = line.strip_prefix("-A ")?;
-    Some(rest.split_once(' ').unwrap_or((rest, "")))
+    let (chain, specification) = rest.split_once(' ').unwrap_or((rest, ""));
+    Some((chain, specification, count))
 }
 
-/// The target is the last option of a line, unless it has options of its own; jumps to chains have none.
-fn jumps_to_ours(specification: &str) -> bool {
+/// Where a rule leads. The target is the last option of a line, unless it has options of its own; jumps to chains have
+/// none.
+fn target(specification: &str) -> Option<&str> {
     let mut words = specification.rsplit(' ');
     let (target, option) = (words.next(), words.next());
-    matches!(option, Some("-j" | "-g")) && target.is_some_and(|target| CHAINS.contains(&target))
+    target.filter(|_| matches!(option, Some("-j" | "-g")))
 }
 
-/// Is it one of the rules that TPROXY has in the hooks of mangle? Nobody else has rules of these forms beside our chains.
-fn carries_marks(specification: &str) -> bool {
+/// The marks that our chains of mangle give or look for.
+fn marks(table: &TableState) -> Vec<String> {
+    let mut marks = Vec::new();
+    for line in table.chains.iter().flat_map(|chain| &chain.lines) {
+        let words: Vec<&str> = line.specification.split(' ').collect();
+        match words[..] {
+            ["-j", "MARK", "--set-xmark", mark] => {
+                marks.extend(mark.strip_suffix("/0xffffffff").map(str::to_owned));
+            }
+            ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => marks.push(mark.to_owned()),
+            _ => {}
+        }
+    }
+    marks
+}
+
+/// Is it one of the rules that TPROXY has in the hooks of mangle, for one of these marks?
+fn carries_mark(specification: &str, marks: &[String]) -> bool {
+    let is_ours = |mark: &str| marks.iter().any(|ours| ours == mark);
     let words: Vec<&str> = specification.split(' ').collect();
     let all_bits = ["--nfmask", "0xffffffff", "--ctmask", "0xffffffff"];
     match words[..] {
-        ["-p", "tcp", "-m", "mark", "--mark", _, "-j", "CONNMARK", "--save-mark", ref rest @ ..]
-        | ["-p", "tcp", "-m", "connmark", "--mark", _, "-j", "CONNMARK", "--restore-mark", ref rest @ ..] => {
-            rest == all_bits
-        }
-        ["-o", "lo", "-p", "tcp", "-m", "mark", "--mark", _, "-j", "RETURN"] => true,
+        ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "CONNMARK", "--save-mark", ref rest @ ..]
+        | [
+            "-p",
+            "tcp",
+            "-m",
+            "connmark",
+            "--mark",
+            mark,
+            "-j",
+            "CONNMARK",
+            "--restore-mark",
+            ref rest @ ..,
+        ] => rest == all_bits && is_ours(mark),
+        ["-o", "lo", "-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => is_ours(mark),
         [
             "!",
             "-d",
@@ -103,21 +161,58 @@ fn carries_marks(specification: &str) -> bool {
             "-j",
             "MARK",
             ref rest @ ..,
-        ] => rest == ["--set-xmark", "0x53a/0xffffffff"],
+        ] => !marks.is_empty() && rest == ["--set-xmark", "0x53a/0xffffffff"],
         _ => false,
     }
 }
 
-/// Does it let everything pass on an interface, as excluded and virtual interfaces do?
-fn is_interface_alone(specification: &str) -> bool {
-    let words: Vec<&str> = specification.split(' ').collect();
-    matches!(words[..], ["-i" | "-o", _, "-j", "RETURN"])
+/// Does it let everything pass on an interface, and has a counterpart that tells whose it is? Excluded interfaces have
+/// such a rule in both directions, virtual interfaces have one beside a jump to our chain.
+fn is_of_pair(rule: &Found<'_>, all: &[Found<'_>]) -> bool {
+    let Some((option, interface)) = interface_alone(rule.specification) else { return false };
+    let other_direction = match (rule.chain, option) {
+        ("PREROUTING", "-i") => ("OUTPUT", format!("-o {interface} -j RETURN")),
+        ("OUTPUT", "-o") => ("PREROUTING", format!("-i {interface} -j RETURN")),
+        _ => return false,
+    };
+    let is_excluded = || {
+        all.iter().any(|it| (it.chain, it.specification) == (other_direction.0, other_direction.1.as_str()))
+    };
+    let is_virtual = || {
+        let words = format!("-i {interface}");
+        let to_proxy = |it: &Found<'_>| target(it.specification) == Some("ISTIO_REDIRECT");
+        all.iter().any(|it| it.chain == rule.chain && to_proxy(it) && has_words(it.specification, &words))
+    };
+    is_excluded() || is_virtual()
 }
 
-fn is_wanted(wanted: &FamilyState, table: &str, chain: &str, specification: &str) -> bool {
-    wanted.table(table).is_some_and(|table| {
-        table.hooks.iter().any(|hook| hook.chain == chain && hook.line.specification == specification)
-    })
+fn has_words(specification: &str, words: &str) -> bool {
+    format!(" {specification} ").contains(&format!(" {words} "))
+}
+
+fn interface_alone(specification: &str) -> Option<(&str, &str)> {
+    let words: Vec<&str> = specification.split(' ').collect();
+    match words[..] {
+        [option @ ("-i" | "-o"), interface, "-j", "RETURN"] => Some((option, interface)),
+        _ => None,
+    }
+}
+
+fn is_wanted(wanted: &FamilyState, table: &str, rule: &Found<'_>) -> bool {
+    let same = |hook: &HookLine| hook.chain == rule.chain && hook.line.specification == rule.specification;
+    wanted.table(table).is_some_and(|table| table.hooks.iter().any(same))
+}
+
+/// Does it end the walk of every packet, or of every packet of a protocol?
+fn is_barrier(specification: &str) -> bool {
+    const LAST_WORDS: [&str; 9] =
+        ["ACCEPT", "DROP", "RETURN", "REJECT", "QUEUE", "NFQUEUE", "REDIRECT", "DNAT", "TPROXY"];
+    let words: Vec<&str> = specification.split(' ').collect();
+    match words[..] {
+        ["-j", target, ..] | ["-p", _, "-j", target, ..] => LAST_WORDS.contains(&target),
+        ["-p", protocol, "-m", same, "-j", target, ..] => protocol == same && LAST_WORDS.contains(&target),
+        _ => false,
+    }
 }
 
 #[cfg(test)]
@@ -140,34 +235,60 @@ mod tests {
 COMMIT
 ";
 
+    fn places(table: &TableState) -> Vec<(&str, Option<usize>)> {
+        table.hooks.iter().map(|hook| (hook.chain.as_str(), hook.place)).collect()
+    }
+
     #[test]
-    fn ours_are_our_chains_the_jumps_to_them_and_what_is_wanted() {
+    fn ours_are_our_chains_the_jumps_to_them_from_hooks_and_what_is_wanted() {
         let mut wanted = FamilyState::default();
-        let line = Line { specification: "-o eth9 -j RETURN".into(), comment: "why".into() };
+        let line = Line { specification: "-o eth9 -j RETURN".into(), ..Line::default() };
         wanted.table_mut("nat").hooks.push(HookLine { chain: "OUTPUT".into(), place: None, line });
         let found = ours(SAVE, &wanted);
         let nat = found.table("nat").unwrap();
         assert_eq!(nat.chains.len(), 1);
         assert_eq!(nat.chains[0].lines[0].specification, "-d 127.0.0.1/32 -j RETURN");
-        assert!(nat.doubtful.is_empty());
-        let hooks: Vec<_> = nat.hooks.iter().map(|hook| (hook.chain.as_str(), hook.place)).collect();
-        assert_eq!(hooks, [("OUTPUT", Some(2)), ("OUTPUT", Some(4)), ("ISTIO_OUTPUTS", Some(1))]);
+        assert_eq!(places(nat), [("OUTPUT", Some(2)), ("OUTPUT", Some(4))]);
+        assert_eq!(nat.hooks[0].line.count, Some(Count { packets: 1, bytes: 60 }));
+        // Others jump to it: it can be emptied, but not removed.
+        assert_eq!(nat.needed, ["ISTIO_OUTPUT"]);
     }
 
     #[test]
-    fn rules_of_an_earlier_run_are_known_by_their_form_or_doubtful() {
-        let save = "*mangle\n:ISTIO_INBOUND - [0:0]\n-A OUTPUT -o eth9 -j RETURN\n\
-                    -A OUTPUT -p tcp -m connmark --mark 0x7 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
-                    -A OUTPUT -p udp -m connmark --mark 0x7 -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff\n\
-                    -A OUTPUT -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n";
-        let state = ours(save, &FamilyState::default());
-        let mangle = state.table("mangle").unwrap();
-        assert_eq!(mangle.hooks.iter().map(|hook| hook.place).collect::<Vec<_>>(), [Some(2)]);
-        assert_eq!(mangle.doubtful.iter().map(|hook| hook.place).collect::<Vec<_>>(), [Some(1)]);
-        let taken = state.with_doubtful();
-        assert_eq!(taken.table("mangle").unwrap().hooks.len(), 2);
+    fn marks_are_known_by_our_chains() {
+        let restore = "CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff";
+        let save = format!(
+            "*mangle\n:ISTIO_DIVERT - [0:0]\n-A ISTIO_DIVERT -j MARK --set-xmark 0x7/0xffffffff\n\
+             -A OUTPUT -p tcp -m connmark --mark 0x8 -j {restore}\n\
+             -A OUTPUT -p tcp -m connmark --mark 0x7 -j {restore}\n\
+             -A OUTPUT -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n"
+        );
+        let state = ours(&save, &FamilyState::default());
+        assert_eq!(places(state.table("mangle").unwrap()), [("OUTPUT", Some(2))]);
         // Beside no chain of ours, none of them is.
-        assert!(ours(&save.replace(":ISTIO_INBOUND", ":OTHER"), &FamilyState::default()).is_empty());
+        assert!(ours(&save.replace("ISTIO_DIVERT", "OTHER"), &FamilyState::default()).is_empty());
+    }
+
+    #[test]
+    fn rules_about_interfaces_are_known_by_their_counterparts() {
+        let save = "*nat\n:ISTIO_REDIRECT - [0:0]\n-A PREROUTING -i eth8 -j RETURN\n-A PREROUTING -i eth9 -j RETURN\n\
+                    -A PREROUTING -d 10.0.0.0/8 -i vnet0 -j ISTIO_REDIRECT\n-A PREROUTING -i vnet0 -j RETURN\n\
+                    -A OUTPUT -o eth9 -j RETURN\nCOMMIT\n";
+        let state = ours(save, &FamilyState::default());
+        let expected =
+            [("PREROUTING", Some(2)), ("PREROUTING", Some(3)), ("PREROUTING", Some(4)), ("OUTPUT", Some(1))];
+        assert_eq!(places(state.table("nat").unwrap()), expected);
+    }
+
+    #[test]
+    fn a_rule_that_lets_nothing_through_is_a_barrier() {
+        let state = ours(
+            "*nat\n:ISTIO_OUTPUT - [0:0]\n-A OUTPUT -d 1.1.1.1/32 -j ACCEPT\n-A OUTPUT -p tcp -j ACCEPT\n\
+             -A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n",
+            &FamilyState::default(),
+        );
+        let nat = state.table("nat").unwrap();
+        assert_eq!((nat.barriers.len(), nat.barriers[0].place), (1, 2));
     }
 
     #[test]
@@ -176,5 +297,6 @@ COMMIT
             ours("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j X\nCOMMIT\n", &FamilyState::default()).is_empty()
         );
         assert!(ours("", &FamilyState::default()).is_empty());
+        assert!(ours(&format!("*nat\n:{CHANGE} - [0:0]\nCOMMIT\n"), &FamilyState::default()).changing);
     }
 }

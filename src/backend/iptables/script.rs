@@ -2,22 +2,46 @@
 
 use super::state::{FamilyState, HookLine, TableState};
 
-/// Writes what leads from `from` to `to`. With `comments`, each rule has its reason above it.
+/// A chain that is there while a replacement takes several transactions: who finds it knows that the run was ended
+/// half-way, and may finish the work.
+pub const CHANGE: &str = "MESH_INTERCEPT_CHANGE";
+
+/// Writes what leads from `from` to `to`, for every table that either has. With `comments`, each rule has its
+/// reason above it.
 ///
 /// Tables are in the order in which the kernel walks them; nat comes last, so that nothing is redirected before
-/// everything else is there. New chains are `-N` lines: a `:CHAIN` line would make iptables-nft look for one to flush.
+/// everything else is there. Only when inbound connections go back from TPROXY to REDIRECT, nat goes before mangle: at
+/// every moment one of them captures. New chains are `-N` lines: a `:CHAIN` line would make iptables-nft look for one to
+/// flush.
 pub fn transition(from: &FamilyState, to: &FamilyState, comments: bool) -> String {
+    let captures = |state: &FamilyState| {
+        let chains = state.table("mangle").map(|table| &table.chains);
+        chains.is_some_and(|chains| chains.iter().any(|chain| chain.name == "ISTIO_TPROXY"))
+    };
+    let order = match captures(from) && !captures(to) {
+        true => ["raw", "nat", "mangle", "filter"],
+        false => ["raw", "mangle", "filter", "nat"],
+    };
+    let nothing = TableState::default();
     let mut script = String::new();
-    for table in ["raw", "mangle", "filter", "nat"] {
-        let nothing = TableState::default();
-        let (old, new) = (from.table(table), to.table(table));
-        if old.is_none() && new.is_none() {
-            continue;
+    for table in order {
+        let (old, new) = (from.table(table).unwrap_or(&nothing), to.table(table).unwrap_or(&nothing));
+        let lines = table_lines(old, new, comments);
+        if !lines.is_empty() {
+            script.push_str(&section(table, &lines.concat()));
         }
-        let lines = table_lines(old.unwrap_or(&nothing), new.unwrap_or(&nothing), comments);
-        script.push_str(&format!("*{table}\n{}COMMIT\n", lines.concat()));
     }
     script
+}
+
+/// One transaction.
+pub(super) fn section(table: &str, lines: &str) -> String {
+    format!("*{table}\n{lines}COMMIT\n")
+}
+
+/// How many transactions a script has.
+pub(super) fn transactions(script: &str) -> usize {
+    script.lines().filter(|line| *line == "COMMIT").count()
 }
 
 fn table_lines(old: &TableState, new: &TableState, comments: bool) -> Vec<String> {
@@ -25,8 +49,9 @@ fn table_lines(old: &TableState, new: &TableState, comments: bool) -> Vec<String
     let has = |table: &TableState, name: &str| table.chains.iter().any(|chain| chain.name == name);
     lines.extend(old.hooks.iter().map(|hook| format!("-D {} {}\n", hook.chain, hook.line.specification)));
     lines.extend(old.chains.iter().map(|chain| format!("-F {}\n", chain.name)));
+    let removable = |name: &str| !has(new, name) && !old.needed.iter().any(|needed| needed == name);
     lines.extend(
-        old.chains.iter().filter(|chain| !has(new, &chain.name)).map(|chain| format!("-X {}\n", chain.name)),
+        old.chains.iter().filter(|chain| removable(&chain.name)).map(|chain| format!("-X {}\n", chain.name)),
     );
     lines.extend(
         new.chains.iter().filter(|chain| !has(old, &chain.name)).map(|chain| format!("-N {}\n", chain.name)),
@@ -39,12 +64,29 @@ fn table_lines(old: &TableState, new: &TableState, comments: bool) -> Vec<String
             lines.push(format!("-A {} {}\n", chain.name, line.specification));
         }
     }
+    let mut written: Vec<&str> = Vec::new();
     for HookLine { chain, place, line } in &new.hooks {
         lines.push(comment(&line.comment));
+        let before = written.iter().filter(|other| *other == chain).count();
+        let place = place.or_else(|| Some(place_among_others(old, chain)? + before));
         lines.push(match place {
             Some(place) => format!("-I {chain} {place} {}\n", line.specification),
             None => format!("-A {chain} {}\n", line.specification),
         });
+        written.push(chain);
     }
     lines
+}
+
+/// Where rules of ours go that have no place of their own: where the first of ours was, and before a barrier. Nothing for
+/// behind all others. Counted among the rules of others, which are all that is left when this is used.
+fn place_among_others(old: &TableState, chain: &str) -> Option<usize> {
+    let ours = |place: usize| {
+        let before = |hook: &&HookLine| hook.chain == chain && hook.place.is_some_and(|it| it < place);
+        old.hooks.iter().filter(before).count()
+    };
+    let first = old.hooks.iter().find(|hook| hook.chain == chain).and_then(|hook| hook.place);
+    let barrier = old.barriers.iter().find(|barrier| barrier.chain == chain).map(|it| it.place);
+    let barrier = barrier.map(|place| place - ours(place));
+    [first, barrier].into_iter().flatten().min()
 }

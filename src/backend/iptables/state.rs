@@ -1,12 +1,18 @@
 //! What iptables holds of ours, in one family: chains with their rules, and rules in the chains of hooks.
 
+use crate::backend::listing::{Count, Listing};
+use crate::backend::standing::Standing;
+use crate::config::families::Family;
+
 /// One rule as `iptables-save` writes it, without `-A CHAIN`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
     /// The conditions and the target.
     pub specification: String,
     /// Why it is there; empty for what was read from the kernel.
     pub comment: String,
+    /// What it has counted, if that was asked for.
+    pub count: Option<Count>,
 }
 
 /// A chain that is ours whole.
@@ -29,6 +35,17 @@ pub struct HookLine {
     pub line: Line,
 }
 
+/// A rule of others in the chain of a hook that lets no packet, or none of a protocol, come to the rules behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Barrier {
+    /// The chain.
+    pub chain: String,
+    /// Its place in the chain, counted from 1.
+    pub place: usize,
+    /// The rule.
+    pub specification: String,
+}
+
 /// What is ours in a table.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TableState {
@@ -36,10 +53,64 @@ pub struct TableState {
     pub table: String,
     /// Chains that are ours.
     pub chains: Vec<OwnChain>,
-    /// Rules in others' chains, in order.
+    /// Rules in the chains of hooks, in order.
     pub hooks: Vec<HookLine>,
-    /// Rules in others' chains that may be an earlier run's or somebody else's: nothing but an interface tells.
-    pub doubtful: Vec<HookLine>,
+    /// The first barrier of each chain that has one.
+    pub barriers: Vec<Barrier>,
+    /// Chains of ours to which rules of others lead: they can be emptied, not removed.
+    pub needed: Vec<String>,
+}
+
+impl TableState {
+    /// Is nothing of ours there?
+    pub fn is_empty(&self) -> bool {
+        self.chains.is_empty() && self.hooks.is_empty()
+    }
+
+    /// The barrier that keeps packets from rules of ours.
+    fn effective_barriers(&self) -> impl Iterator<Item = &Barrier> {
+        self.barriers.iter().filter(|barrier| {
+            let mut ours = self.hooks.iter().filter(|hook| hook.chain == barrier.chain);
+            ours.any(|hook| hook.place.is_some_and(|place| place > barrier.place))
+        })
+    }
+
+    /// How this stands to what is wanted.
+    fn standing(&self, wanted: &TableState) -> Standing {
+        match (self.is_empty(), wanted.is_empty()) {
+            (true, true) => return Standing::Equal,
+            (true, false) => return Standing::Absent,
+            _ => {}
+        }
+        if self.chains_and_rules() == wanted.chains_and_rules() {
+            Standing::Equal
+        } else {
+            Standing::Different
+        }
+    }
+
+    /// Everything by its place, sorted by name.
+    fn chains_and_rules(&self) -> Vec<(String, Vec<String>)> {
+        let text = |line: &Line| line.specification.clone();
+        let mut all: Vec<(String, Vec<String>)> = Vec::new();
+        for chain in &self.chains {
+            all.push((format!("chain {}", chain.name), chain.lines.iter().map(text).collect()));
+        }
+        for hook in &self.hooks {
+            let name = format!("rules in {}", hook.chain);
+            match all.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, lines)) => lines.push(text(&hook.line)),
+                None => all.push((name, vec![text(&hook.line)])),
+            }
+        }
+        for barrier in self.effective_barriers() {
+            let line =
+                format!("behind a rule of others that lets nothing through: {}", barrier.specification);
+            all.push((format!("rules in {}, out of reach", barrier.chain), vec![line]));
+        }
+        all.sort();
+        all
+    }
 }
 
 /// What is ours in all tables of a family.
@@ -47,28 +118,19 @@ pub struct TableState {
 pub struct FamilyState {
     /// The tables that hold anything of ours.
     pub tables: Vec<TableState>,
+    /// Was a replacement begun and not ended? Then [`super::script::CHANGE`] is there.
+    pub changing: bool,
 }
 
 impl FamilyState {
-    /// Takes the doubtful rules for ours.
-    #[must_use]
-    pub fn with_doubtful(mut self) -> FamilyState {
-        for table in &mut self.tables {
-            table.hooks.append(&mut table.doubtful);
-            // A rule is put back at its place: they have to come in order.
-            table.hooks.sort_by(|one, other| (&one.chain, one.place).cmp(&(&other.chain, other.place)));
-        }
-        self
-    }
-
     /// Is nothing of ours there?
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(|table| table.chains.is_empty() && table.hooks.is_empty())
+        self.tables.iter().all(TableState::is_empty) && !self.changing
     }
 
     /// The tables that hold anything of ours, by name.
     pub fn table_names(&self) -> Vec<&str> {
-        self.tables.iter().map(|table| table.table.as_str()).collect()
+        self.tables.iter().filter(|table| !table.is_empty()).map(|table| table.table.as_str()).collect()
     }
 
     /// The table of this name.
@@ -83,5 +145,47 @@ impl FamilyState {
             self.tables.len() - 1
         });
         &mut self.tables[at]
+    }
+
+    /// How each table stands to what is wanted: those that either has.
+    pub fn standings<'a>(&'a self, wanted: &'a FamilyState) -> impl Iterator<Item = (&'a str, Standing)> {
+        let nothing = TableState::default();
+        let names = self.table_names().into_iter();
+        let names = names.chain(
+            wanted.table_names().into_iter().filter(|name| self.table(name).is_none_or(TableState::is_empty)),
+        );
+        names.map(move |name| {
+            let found = self.table(name).unwrap_or(&nothing);
+            (name, found.standing(wanted.table(name).unwrap_or(&nothing)))
+        })
+    }
+
+    /// This and what is wanted, without the tables that are equal.
+    pub fn differing(&self, wanted: &FamilyState) -> (FamilyState, FamilyState) {
+        let equal: Vec<&str> = self
+            .standings(wanted)
+            .filter(|(_, standing)| *standing == Standing::Equal)
+            .map(|(name, _)| name)
+            .collect();
+        let rest = |state: &FamilyState| FamilyState {
+            tables: state.tables.iter().filter(|it| !equal.contains(&it.table.as_str())).cloned().collect(),
+            changing: state.changing,
+        };
+        (rest(self), rest(wanted))
+    }
+
+    /// As places.
+    pub fn listing(&self, family: Family) -> Listing {
+        let mut listing = Listing::default();
+        for table in &self.tables {
+            for (name, lines) in table.chains_and_rules() {
+                listing.push(format!("iptables {} {name} ({family})", table.table), lines);
+            }
+        }
+        if self.changing {
+            let line = "a replacement was begun and not ended".to_owned();
+            listing.push(format!("iptables nat chain {} ({family})", super::script::CHANGE), vec![line]);
+        }
+        listing
     }
 }

@@ -1,36 +1,81 @@
 //! The ruleset as netlink messages: one batch, one transaction.
 
+use super::decode::{HeldChain, HeldSet, HeldTable};
 use super::expressions::{self, DATA_VALUE};
 use super::intervals::Interval;
+use super::record::{self, Record, digest};
 use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily};
 use crate::kernel::ListedChain;
 use crate::netlink::{Attributes, Batch, LONGEST_ATTRIBUTE, TooLong, flag, message};
-use crate::program::Hook;
 
-/// Writes the transaction that puts the ruleset into the kernel. Our tables of `old` families are removed in the same
-/// transaction: at every instant either the old or the new rules are complete.
+/// Writes the transaction that puts the ruleset into a kernel that has no table of ours.
 ///
 /// # Errors
 /// When something does not fit into an attribute.
-pub fn encode(ruleset: &Ruleset, old: &[TableFamily]) -> Result<Batch, TooLong> {
+pub fn encode(ruleset: &Ruleset, record: &Record) -> Result<Batch, TooLong> {
     let mut writer = Writer { batch: Batch::new(), family: ruleset.family };
-    for family in old {
-        writer.remove_table(*family)?;
+    writer.new_table(ruleset)?;
+    writer.new_record(&Record { digest: digest(writer.batch.bytes()), ..record.clone() })?;
+    Ok(writer.batch.finish())
+}
+
+/// The digest that the record of this ruleset has.
+///
+/// # Errors
+/// When something does not fit into an attribute.
+pub fn digest_of(ruleset: &Ruleset) -> Result<u64, TooLong> {
+    let mut writer = Writer { batch: Batch::new(), family: ruleset.family };
+    writer.new_table(ruleset)?;
+    Ok(digest(writer.batch.bytes()))
+}
+
+/// Writes the transaction that turns a table of ours into the ruleset, for the generation in which it was read.
+///
+/// Chains that stay are emptied and filled again: what a hook walks is exchanged at one instant. A chain that is
+/// removed and made anew is not the same: at one hook the new one would come before the old one, and a packet between
+/// the two at that instant would meet neither.
+///
+/// # Errors
+/// When something does not fit into an attribute.
+pub fn encode_change(
+    held: &HeldTable,
+    generation: u32,
+    ruleset: &Ruleset,
+    record: &Record,
+) -> Result<Batch, TooLong> {
+    let mut writer = Writer { batch: Batch::for_generation(generation), family: ruleset.family };
+    let record = Record { digest: digest_of(ruleset)?, ..record.clone() };
+    if !held.oddities.is_empty() {
+        writer.remove_table(held.family)?;
+        writer.new_table(ruleset)?;
+        writer.new_record(&record)?;
+        return Ok(writer.batch.finish());
     }
-    let create = flag::CREATE | flag::EXCLUSIVE;
-    writer.push("the table".into(), message::NEW_TABLE, create, &in_our_table())?;
-    for (set, id) in ruleset.sets.iter().zip(1..) {
+    let stays = |it: &&HeldChain| ruleset.chains.iter().any(|chain| chain.is_place_of(it));
+    for chain in held.chains.iter().filter(|chain| !chain.rules.is_empty()) {
+        writer.remove_rules(&chain.name)?;
+    }
+    for chain in held.chains.iter().filter(|chain| !stays(chain)) {
+        writer.remove_chain(&chain.name)?;
+    }
+    if held.record.is_some() {
+        writer.remove_chain(record::CHAIN)?;
+    }
+    let is_wanted = |held: &&HeldSet| ruleset.sets.iter().any(|set| held.set.as_ref() == Ok(set));
+    for set in held.sets.iter().filter(|it| !it.anonymous && !is_wanted(it)) {
+        writer.remove_set(&set.name)?;
+    }
+    let is_there = |set: &Set| held.sets.iter().any(|it| it.set.as_ref() == Ok(set));
+    for (set, id) in ruleset.sets.iter().zip(1..).filter(|(set, _)| !is_there(set)) {
         writer.new_set(set, id)?;
     }
-    // Every chain before every rule: rules jump.
     for chain in &ruleset.chains {
-        writer.new_chain(chain)?;
-    }
-    for chain in &ruleset.chains {
-        for rule in &chain.rules {
-            writer.new_rule(chain, rule)?;
+        if !held.chains.iter().any(|it| chain.is_place_of(it)) {
+            writer.new_chain(chain)?;
         }
     }
+    writer.new_rules(ruleset)?;
+    writer.new_record(&record)?;
     Ok(writer.batch.finish())
 }
 
@@ -44,6 +89,18 @@ pub fn encode_removal(old: &[TableFamily]) -> Result<Batch, TooLong> {
         writer.remove_table(*family)?;
     }
     Ok(writer.batch.finish())
+}
+
+/// Writes the transaction that removes a table of somebody else.
+///
+/// # Errors
+/// When the name does not fit.
+pub fn encode_removal_of(family: u8, table: &str) -> Result<Batch, TooLong> {
+    let mut batch = Batch::new();
+    let mut attributes = Attributes::default();
+    attributes.text(TABLE_NAME, table);
+    batch.push(family, format!("the table {table}"), message::DELETE_TABLE, 0, &attributes)?;
+    Ok(batch.finish())
 }
 
 /// Writes the transaction that removes chains of other tables, and the tables that are left without any. It fails as a
@@ -96,6 +153,55 @@ impl Writer {
         self.batch.push(self.family.number(), subject, kind, flags, attributes)
     }
 
+    fn new_table(&mut self, ruleset: &Ruleset) -> Result<(), TooLong> {
+        let create = flag::CREATE | flag::EXCLUSIVE;
+        self.push("the table".into(), message::NEW_TABLE, create, &in_our_table())?;
+        for (set, id) in ruleset.sets.iter().zip(1..) {
+            self.new_set(set, id)?;
+        }
+        // Every chain before every rule: rules jump.
+        for chain in &ruleset.chains {
+            self.new_chain(chain)?;
+        }
+        self.new_rules(ruleset)
+    }
+
+    fn new_rules(&mut self, ruleset: &Ruleset) -> Result<(), TooLong> {
+        for chain in &ruleset.chains {
+            for rule in &chain.rules {
+                self.new_rule(chain, rule)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn new_record(&mut self, record: &Record) -> Result<(), TooLong> {
+        let mut attributes = in_our_table();
+        attributes.text(CHAIN_NAME, record::CHAIN).bytes(record::USER_DATA, &record.bytes());
+        let subject = "the record of the installation".to_owned();
+        self.push(subject, message::NEW_CHAIN, flag::CREATE | flag::EXCLUSIVE, &attributes)
+    }
+
+    fn remove_rules(&mut self, chain: &str) -> Result<(), TooLong> {
+        const CHAIN: u16 = 2;
+        let mut attributes = in_our_table();
+        attributes.text(CHAIN, chain);
+        self.push(format!("the old rules of the chain {chain}"), message::DELETE_RULE, 0, &attributes)
+    }
+
+    fn remove_chain(&mut self, chain: &str) -> Result<(), TooLong> {
+        let mut attributes = in_our_table();
+        attributes.text(CHAIN_NAME, chain);
+        self.push(format!("the old chain {chain}"), message::DELETE_CHAIN, 0, &attributes)
+    }
+
+    fn remove_set(&mut self, set: &str) -> Result<(), TooLong> {
+        const NAME: u16 = 2;
+        let mut attributes = in_our_table();
+        attributes.text(NAME, set);
+        self.push(format!("the old set {set}"), message::DELETE_SET, 0, &attributes)
+    }
+
     fn remove_table(&mut self, family: TableFamily) -> Result<(), TooLong> {
         self.batch.push(family.number(), "the old table".into(), message::DELETE_TABLE, 0, &in_our_table())
     }
@@ -106,14 +212,11 @@ impl Writer {
         const KEY_TYPE: u16 = 4;
         const KEY_LENGTH: u16 = 5;
         const ID: u16 = 10;
-        const CONSTANT: u32 = 0x2;
-        const INTERVAL: u32 = 0x4;
-        let flags = if set.kind.has_intervals() { CONSTANT | INTERVAL } else { CONSTANT };
         let mut attributes = in_our_table();
         attributes
             .text(NAME, &set.name)
-            .u32(FLAGS, flags)
-            .u32(KEY_TYPE, datatype(set.kind))
+            .u32(FLAGS, set.kind.flags())
+            .u32(KEY_TYPE, set.kind.datatype())
             .u32(KEY_LENGTH, set.kind.bits() / 8)
             .u32(ID, id);
         self.push(
@@ -158,13 +261,10 @@ impl Writer {
         let mut attributes = in_our_table();
         attributes.text(CHAIN_NAME, &chain.name);
         if let Some(base) = chain.base {
-            let number = match base.hook {
-                Hook::Prerouting => 0,
-                Hook::Output => 3,
-            };
             attributes
                 .nested(HOOK, |hook| {
-                    hook.u32(HOOK_NUMBER, number).bytes(HOOK_PRIORITY, &base.priority().to_be_bytes());
+                    hook.u32(HOOK_NUMBER, base.hook_number())
+                        .bytes(HOOK_PRIORITY, &base.priority().to_be_bytes());
                 })
                 .u32(POLICY, POLICY_ACCEPT)
                 .text(TYPE, base.kind());
@@ -187,18 +287,6 @@ impl Writer {
     }
 }
 
-/// What `nft` calls the type of a set's elements (its `enum datatypes`); the kernel keeps the number and shows it.
-fn datatype(kind: SetType) -> u32 {
-    match kind {
-        SetType::Ipv4 => 7,
-        SetType::Ipv6 => 8,
-        SetType::Port => 13,
-        SetType::Uid => 24,
-        SetType::Gid => 25,
-        SetType::Icmpv6Type => 29,
-    }
-}
-
 /// An interval is two elements: its first number, and the first one behind it, flagged as an end.
 fn element(list: &mut Attributes, kind: SetType, interval: Interval) {
     const END: u32 = 1;
@@ -216,24 +304,12 @@ fn one_element(list: &mut Attributes, kind: SetType, number: u128, flags: u32) {
     const FLAGS: u16 = 3;
     list.nested(ELEMENT, |element| {
         element.nested(KEY, |key| {
-            key.bytes(DATA_VALUE, &key_bytes(kind, number));
+            key.bytes(DATA_VALUE, &kind.bytes(number));
         });
         if flags != 0 {
             element.u32(FLAGS, flags);
         }
     });
-}
-
-/// Ids are compared in the byte order of the host, everything else in that of the network.
-fn key_bytes(kind: SetType, number: u128) -> Vec<u8> {
-    let network = number.to_be_bytes();
-    let bytes = &network[16 - kind.bits() as usize / 8..];
-    match kind {
-        SetType::Uid | SetType::Gid if cfg!(target_endian = "little") => {
-            bytes.iter().rev().copied().collect()
-        }
-        _ => bytes.to_vec(),
-    }
 }
 
 /// A comment as `nft` keeps it: type 0, length, text with a zero (libnftnl's udata.h).

@@ -1,5 +1,9 @@
 //! Rules as expressions of nf_tables: each loads into a register, compares it, or acts.
 
+mod read;
+
+pub(super) use read::read;
+
 use super::intervals::Interval;
 use super::ruleset::{Action, Field, Operand, Rule, Test};
 use crate::config::families::Family;
@@ -37,6 +41,14 @@ mod key {
     pub(super) const CT_STATE: u32 = 0;
     pub(super) const CT_MARK: u32 = 3;
     pub(super) const CT_ZONE: u32 = 17;
+}
+
+/// What an immediate verdict says (linux/netfilter/nf_tables.h, linux/netfilter.h).
+mod verdict {
+    pub(super) const DROP: i32 = 0;
+    pub(super) const ACCEPT: i32 = 1;
+    pub(super) const JUMP: i32 = -3;
+    pub(super) const RETURN: i32 = -5;
 }
 
 /// The list that expressions are added to.
@@ -172,14 +184,11 @@ impl Expressions<'_> {
     }
 
     fn action(&mut self, action: &Action) {
-        /// nf_tables' own verdicts, next to netfilter's drop (0) and accept (1).
-        const JUMP: i32 = -3;
-        const RETURN: i32 = -5;
         match action {
-            Action::Return => self.verdict(RETURN, None),
-            Action::Accept => self.verdict(1, None),
-            Action::Drop => self.verdict(0, None),
-            Action::Jump(chain) => self.verdict(JUMP, Some(chain)),
+            Action::Return => self.verdict(verdict::RETURN, None),
+            Action::Accept => self.verdict(verdict::ACCEPT, None),
+            Action::Drop => self.verdict(verdict::DROP, None),
+            Action::Jump(chain) => self.verdict(verdict::JUMP, Some(chain)),
             Action::Redirect(port) => {
                 self.immediate(&port.to_be_bytes());
                 self.expression("redir", |data| {

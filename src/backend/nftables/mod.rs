@@ -1,13 +1,17 @@
-//! nf_tables: one `inet` table of our own, written over netlink in one transaction.
+//! nf_tables: one table of our own, written over netlink in one transaction, and read back.
 
+mod decode;
 mod encode;
 mod expressions;
 pub mod intervals;
+mod record;
 mod ruleset;
 mod text;
 mod translate;
 
-pub use encode::{encode, encode_pruning, encode_removal};
+pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
+pub use encode::{digest_of, encode, encode_change, encode_pruning, encode_removal, encode_removal_of};
+pub use record::Record;
 pub use ruleset::{Ruleset, TABLE, TableFamily};
-pub use text::render;
+pub use text::{listing, listing_of_held, render};
 pub use translate::translate;

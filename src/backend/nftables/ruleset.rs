@@ -1,5 +1,6 @@
 //! The rules in the words of nftables: what is written as text and as netlink messages.
 
+use super::decode::HeldChain;
 use super::intervals::Interval;
 use crate::config::families::Family;
 use crate::netlink::{FAMILY_INET, family_number};
@@ -50,6 +51,17 @@ pub struct Ruleset {
     pub chains: Vec<Chain>,
 }
 
+impl Ruleset {
+    /// The same with sets and chains by name, so that two can be compared: their order means nothing, and the kernel has
+    /// them in the order in which they were made.
+    #[must_use]
+    pub(super) fn sorted(mut self) -> Ruleset {
+        self.sets.sort_by(|one, other| one.name.cmp(&other.name));
+        self.chains.sort_by(|one, other| one.name.cmp(&other.name));
+        self
+    }
+}
+
 /// What a set holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum SetType {
@@ -65,6 +77,97 @@ pub enum SetType {
     Gid,
     /// ICMPv6 types.
     Icmpv6Type,
+}
+
+impl SetType {
+    /// Every type.
+    pub const ALL: [SetType; 6] =
+        [SetType::Ipv4, SetType::Ipv6, SetType::Port, SetType::Uid, SetType::Gid, SetType::Icmpv6Type];
+
+    /// Are the elements ranges? Ids are not: the kernel compares ranges byte by byte, and ids are little-endian on
+    /// most machines.
+    pub(super) fn has_intervals(self) -> bool {
+        matches!(self, SetType::Ipv4 | SetType::Ipv6 | SetType::Port)
+    }
+
+    /// How many bits an element has.
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            SetType::Ipv4 | SetType::Uid | SetType::Gid => 32,
+            SetType::Ipv6 => 128,
+            SetType::Port => 16,
+            SetType::Icmpv6Type => 8,
+        }
+    }
+
+    /// What `nft` calls the type of the elements (its `enum datatypes`); the kernel keeps the number and shows it.
+    pub(super) fn datatype(self) -> u32 {
+        match self {
+            SetType::Ipv4 => 7,
+            SetType::Ipv6 => 8,
+            SetType::Port => 13,
+            SetType::Uid => 24,
+            SetType::Gid => 25,
+            SetType::Icmpv6Type => 29,
+        }
+    }
+
+    /// `NFT_SET_CONSTANT`, and `NFT_SET_INTERVAL` where elements are ranges.
+    pub(super) fn flags(self) -> u32 {
+        const CONSTANT: u32 = 0x2;
+        const INTERVAL: u32 = 0x4;
+        if self.has_intervals() { CONSTANT | INTERVAL } else { CONSTANT }
+    }
+
+    /// A number as the kernel keeps it. Ids are compared in the byte order of the host, everything else in that of the
+    /// network.
+    pub(super) fn bytes(self, number: u128) -> Vec<u8> {
+        let network = number.to_be_bytes();
+        let bytes = network[16 - self.bits() as usize / 8..].iter();
+        if self.is_reversed() { bytes.rev().copied().collect() } else { bytes.copied().collect() }
+    }
+
+    /// And back; nothing when there are more or fewer bytes.
+    pub(super) fn number(self, bytes: &[u8]) -> Option<u128> {
+        let join = |number: u128, byte: &u8| number << 8 | u128::from(*byte);
+        let fits = bytes.len() == self.bits() as usize / 8;
+        fits.then(|| {
+            if self.is_reversed() { bytes.iter().rev().fold(0, join) } else { bytes.iter().fold(0, join) }
+        })
+    }
+
+    fn is_reversed(self) -> bool {
+        matches!(self, SetType::Uid | SetType::Gid) && cfg!(target_endian = "little")
+    }
+}
+
+/// Joins numbers, each the first of an interval or (true) the first one behind an interval; in any order. Nothing when they do
+/// not fit together.
+pub(super) fn elements_of(kind: SetType, mut ends: Vec<(u128, bool)>) -> Option<Vec<Interval>> {
+    if !kind.has_intervals() {
+        ends.sort_unstable();
+        let single = |(number, end): (u128, bool)| (!end).then_some(Interval { first: number, last: number });
+        return ends.into_iter().map(single).collect();
+    }
+    // An interval may end where the next one begins.
+    ends.sort_unstable_by_key(|(number, end)| (*number, !end));
+    let last_of_all = u128::MAX >> (128 - kind.bits());
+    let mut intervals = Vec::new();
+    let mut open = None;
+    for (number, end) in ends {
+        match (open, end) {
+            (None, false) => open = Some(number),
+            (Some(first), true) => {
+                intervals.push(Interval { first, last: number.checked_sub(1)? });
+                open = None;
+            }
+            // Some kernels keep an end at the very beginning of everything.
+            (None, true) if number == 0 => {}
+            _ => return None,
+        }
+    }
+    intervals.extend(open.map(|first| Interval { first, last: last_of_all }));
+    Some(intervals)
 }
 
 /// A named set. It is constant: nobody can add or remove an element.
@@ -89,6 +192,13 @@ pub struct Chain {
     pub rules: Vec<Rule>,
 }
 
+impl Chain {
+    /// Can this chain be made of that one by exchanging its rules?
+    pub(super) fn is_place_of(&self, held: &HeldChain) -> bool {
+        held.name == self.name && held.base == Ok(self.base)
+    }
+}
+
 /// Where and when the kernel starts to walk a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
@@ -106,6 +216,14 @@ impl Base {
             // Routes again when a mark changes, as iptables does for the OUTPUT chain of its mangle table.
             (Table::Mangle, Hook::Output) => "route",
             _ => "filter",
+        }
+    }
+
+    /// The number of the hook (linux/netfilter.h).
+    pub fn hook_number(self) -> u32 {
+        match self.hook {
+            Hook::Prerouting => 0,
+            Hook::Output => 3,
         }
     }
 

@@ -3,8 +3,13 @@
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::decode::HeldTable;
 use super::intervals::Interval;
-use super::ruleset::{Action, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test};
+use super::record;
+use super::ruleset::{
+    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test,
+};
+use crate::backend::listing::Listing;
 use crate::config::families::Family;
 use crate::program::{ConnectionState, Hook, Protocol};
 
@@ -27,33 +32,102 @@ fn table(out: &mut String, ruleset: &Ruleset) -> fmt::Result {
     for chain in &ruleset.chains {
         write_chain(out, chain)?;
     }
-    writeln!(out, "}}")
+    writeln!(out, "\tchain {} {{\n\t\tcomment \"{}\"\n\t}}\n}}", record::CHAIN, record::installer())
 }
 
-fn write_set(out: &mut String, set: &Set) -> fmt::Result {
-    let kind = match set.kind {
+/// The ruleset as places: each set, each chain.
+pub fn listing(ruleset: &Ruleset) -> Listing {
+    let mut listing = Listing::default();
+    let family = ruleset.family;
+    listing.push(table_place(family), Vec::new());
+    for set in &ruleset.sets {
+        listing.push(set_place(family, &set.name), set_lines(set));
+    }
+    for chain in &ruleset.chains {
+        let base = chain.base.map(write_base);
+        let lines = base.into_iter().chain(chain.rules.iter().map(write_rule)).collect();
+        listing.push(chain_place(family, &chain.name), lines);
+    }
+    listing
+}
+
+/// What the kernel holds, as the same places. What is not understood is a line that says so.
+pub fn listing_of_held(table: &HeldTable) -> Listing {
+    let mut listing = Listing::default();
+    let family = table.family;
+    listing.push(table_place(family), table.oddities.clone());
+    for held in &table.sets {
+        let lines = match &held.set {
+            Ok(set) => set_lines(set),
+            Err(why) => vec![unknown(why)],
+        };
+        listing.push(set_place(family, &held.name), lines);
+    }
+    for held in &table.chains {
+        let base = match &held.base {
+            Ok(base) => base.map(write_base),
+            Err(text) => Some(unknown(text)),
+        };
+        let rules = held.rules.iter().map(|held| match &held.rule {
+            Ok(rule) => write_rule(rule),
+            Err(why) => unknown(why),
+        });
+        listing.push(chain_place(family, &held.name), base.into_iter().chain(rules).collect());
+    }
+    listing
+}
+
+fn unknown(what: &str) -> String {
+    format!("not understood: {what}")
+}
+
+fn table_place(family: TableFamily) -> String {
+    format!("nftables table {} {TABLE}", family.name())
+}
+
+fn set_place(family: TableFamily, name: &str) -> String {
+    format!("nftables set {name} ({})", family.name())
+}
+
+fn chain_place(family: TableFamily, name: &str) -> String {
+    format!("nftables chain {name} ({})", family.name())
+}
+
+fn set_lines(set: &Set) -> Vec<String> {
+    let elements = set.elements.iter().map(|element| interval(set.kind, *element));
+    std::iter::once(format!("type {}", type_name(set.kind))).chain(elements).collect()
+}
+
+fn type_name(kind: SetType) -> &'static str {
+    match kind {
         SetType::Ipv4 => "ipv4_addr",
         SetType::Ipv6 => "ipv6_addr",
         SetType::Port => "inet_service",
         SetType::Uid => "uid",
         SetType::Gid => "gid",
         SetType::Icmpv6Type => "icmpv6_type",
+    }
+}
+
+fn write_base(base: Base) -> String {
+    let hook = match base.hook {
+        Hook::Prerouting => "prerouting",
+        Hook::Output => "output",
     };
+    format!("type {} hook {hook} priority {}; policy accept;", base.kind(), base.priority())
+}
+
+fn write_set(out: &mut String, set: &Set) -> fmt::Result {
     let flags = if set.kind.has_intervals() { "constant,interval" } else { "constant" };
     let elements: Vec<String> = set.elements.iter().map(|element| interval(set.kind, *element)).collect();
-    writeln!(out, "\tset {} {{\n\t\ttype {kind}\n\t\tflags {flags}", set.name)?;
+    writeln!(out, "\tset {} {{\n\t\ttype {}\n\t\tflags {flags}", set.name, type_name(set.kind))?;
     writeln!(out, "\t\telements = {{ {} }}\n\t}}\n", elements.join(", "))
 }
 
 fn write_chain(out: &mut String, chain: &Chain) -> fmt::Result {
     writeln!(out, "\tchain {} {{", chain.name)?;
     if let Some(base) = chain.base {
-        let hook = match base.hook {
-            Hook::Prerouting => "prerouting",
-            Hook::Output => "output",
-        };
-        let priority = base.priority();
-        writeln!(out, "\t\ttype {} hook {hook} priority {priority}; policy accept;", base.kind())?;
+        writeln!(out, "\t\t{}", write_base(base))?;
     }
     for rule in &chain.rules {
         writeln!(out, "\t\t{}", write_rule(rule))?;
@@ -131,24 +205,6 @@ fn write_action(action: &Action) -> String {
         Action::SaveMark => "ct mark set meta mark".to_owned(),
         Action::RestoreMark => "meta mark set ct mark".to_owned(),
         Action::SetZone(zone) => format!("ct zone set {zone}"),
-    }
-}
-
-impl SetType {
-    /// Are the elements ranges? Ids are not: the kernel compares ranges byte by byte, and ids are little-endian on
-    /// most machines.
-    pub(super) fn has_intervals(self) -> bool {
-        matches!(self, SetType::Ipv4 | SetType::Ipv6 | SetType::Port)
-    }
-
-    /// How many bits an element has.
-    pub(super) fn bits(self) -> u32 {
-        match self {
-            SetType::Ipv4 | SetType::Uid | SetType::Gid => 32,
-            SetType::Ipv6 => 128,
-            SetType::Port => 16,
-            SetType::Icmpv6Type => 8,
-        }
     }
 }
 

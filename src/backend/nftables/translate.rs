@@ -26,7 +26,7 @@ pub fn translate(program: &Program) -> Ruleset {
         }
         ruleset.chains.push(translated);
     }
-    ruleset
+    ruleset.sorted()
 }
 
 /// The families whose packets can come to a chain. A hook sees those of its table; other chains see what the rules of

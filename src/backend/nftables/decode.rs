@@ -1,0 +1,361 @@
+//! Reads our tables back out of the kernel: chains, rules, sets with every element.
+//!
+//! What this program would not have written is kept as a text that says so, and makes the table differ.
+
+use super::expressions;
+use super::intervals::Interval;
+use super::record::Record;
+use super::ruleset::{Action, Base, Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily, elements_of};
+use crate::backend::listing::Count;
+use crate::backend::standing::Standing;
+use crate::config::values::Mark;
+use crate::kernel::{Error, Kernel};
+use crate::netlink::{Attributes, attribute, generation_of, message, nested, number, text};
+use crate::program::{Hook, Table};
+
+/// A rule as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldRule {
+    /// What it says, or why that is not known.
+    pub rule: Result<Rule, String>,
+    /// What it has counted, if it counts.
+    pub count: Option<Count>,
+}
+
+/// A chain as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldChain {
+    /// Its name.
+    pub name: String,
+    /// Where the kernel starts with it, or why that is not known.
+    pub base: Result<Option<Base>, String>,
+    /// Its rules, in order.
+    pub rules: Vec<HeldRule>,
+}
+
+/// A set as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldSet {
+    /// Its name.
+    pub name: String,
+    /// What it holds, or why that is not known.
+    pub set: Result<Set, String>,
+    /// Does it live and die with the rule that uses it?
+    pub anonymous: bool,
+}
+
+/// A table of ours as the kernel has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeldTable {
+    /// Which packets it sees.
+    pub family: TableFamily,
+    /// Who put it there.
+    pub record: Option<Record>,
+    /// Its sets.
+    pub sets: Vec<HeldSet>,
+    /// Its chains, without that of the record.
+    pub chains: Vec<HeldChain>,
+    /// What else is in it, or is the matter with it.
+    pub oddities: Vec<String>,
+}
+
+/// What nf_tables has of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// The generation of rules that was read.
+    pub generation: u32,
+    /// Our tables: at most one a family.
+    pub tables: Vec<HeldTable>,
+}
+
+/// How often reading is tried anew when rules change meanwhile.
+const ATTEMPTS: usize = 50;
+
+/// Reads everything of ours, as it was at one moment.
+///
+/// # Errors
+/// When the kernel does not answer, or never stands still.
+pub fn read(kernel: &mut dyn Kernel) -> Result<Held, Error> {
+    for _ in 1..ATTEMPTS {
+        match read_once(kernel) {
+            Err(Error::Changed) => {}
+            result => return result,
+        }
+    }
+    read_once(kernel)
+}
+
+fn read_once(kernel: &mut dyn Kernel) -> Result<Held, Error> {
+    let generation = kernel.generation()?;
+    let mut reader = Reader { kernel, generation };
+    let mut held = Held { generation, tables: Vec::new() };
+    for family in TableFamily::ALL {
+        let tables = reader.list(message::GET_TABLE, family, &Attributes::default())?;
+        let ours = tables.iter().find(|payload| attribute(payload, 1).map(text).as_deref() == Some(TABLE));
+        if let Some(payload) = ours {
+            held.tables.push(reader.table(family, payload)?);
+        }
+    }
+    Ok(held)
+}
+
+/// Asks about one generation of rules.
+struct Reader<'a> {
+    kernel: &'a mut dyn Kernel,
+    generation: u32,
+}
+
+impl Reader<'_> {
+    /// Answers about this family; the kernel is asked for all where it has no filter.
+    fn list(
+        &mut self,
+        kind: u8,
+        family: TableFamily,
+        attributes: &Attributes,
+    ) -> Result<Vec<Vec<u8>>, Error> {
+        let mut answers = self.kernel.list(kind, family.number(), attributes)?;
+        // The kernel says the low half with every answer.
+        let of_now = |payload: &Vec<u8>| generation_of(payload) == Some(self.generation as u16);
+        if !answers.iter().all(of_now) {
+            return Err(Error::Changed);
+        }
+        answers.retain(|payload| payload.first() == Some(&family.number()));
+        Ok(answers)
+    }
+
+    fn in_our_table(&mut self, kind: u8, family: TableFamily) -> Result<Vec<Vec<u8>>, Error> {
+        let mut ours = Attributes::default();
+        ours.text(1, TABLE);
+        let mut answers = self.list(kind, family, &ours)?;
+        answers.retain(|payload| attribute(payload, 1).map(text).as_deref() == Some(TABLE));
+        Ok(answers)
+    }
+
+    fn table(&mut self, family: TableFamily, payload: &[u8]) -> Result<HeldTable, Error> {
+        const FLAGS: u16 = 2;
+        const USE: u16 = 3;
+        let mut table = HeldTable { family, record: None, sets: vec![], chains: vec![], oddities: vec![] };
+        let flags = attribute(payload, FLAGS).and_then(number).unwrap_or(0);
+        if flags != 0 {
+            table.oddities.push(format!("the table has the flags {flags:#x}: a dormant one does nothing"));
+        }
+        let chains = self.in_our_table(message::GET_CHAIN, family)?;
+        let rules = self.in_our_table(message::GET_RULE, family)?;
+        for payload in &chains {
+            let chain = chain(payload, &rules);
+            match Record::of_chain(&chain.name, payload) {
+                Some(record) if chain.rules.is_empty() => table.record = Some(record),
+                _ => table.chains.push(chain),
+            }
+        }
+        let sets = self.in_our_table(message::GET_SET, family)?;
+        for payload in &sets {
+            let set = self.set(family, payload)?;
+            table.sets.push(set);
+        }
+        let known = chains.len() + sets.len();
+        let all = attribute(payload, USE).and_then(number).map_or(known, |all| all as usize);
+        if all > known {
+            table.oddities.push(format!("{} objects that are neither chains nor sets", all - known));
+        }
+        Ok(table)
+    }
+
+    fn set(&mut self, family: TableFamily, payload: &[u8]) -> Result<HeldSet, Error> {
+        const NAME: u16 = 2;
+        const FLAGS: u16 = 3;
+        const ANONYMOUS: u32 = 1;
+        let name = attribute(payload, NAME).map(text).unwrap_or_default();
+        let anonymous = attribute(payload, FLAGS).and_then(number).unwrap_or(0) & ANONYMOUS != 0;
+        let mut which = Attributes::default();
+        which.text(1, TABLE).text(NAME, &name);
+        let listed = self.list(message::GET_SET_ELEMENT, family, &which)?;
+        let set = set_type(payload)
+            .and_then(|kind| Ok(Set { name: name.clone(), kind, elements: elements(kind, &name, &listed)? }));
+        Ok(HeldSet { name, set, anonymous })
+    }
+}
+
+fn chain(payload: &[u8], rules: &[Vec<u8>]) -> HeldChain {
+    const NAME: u16 = 3;
+    const CHAIN_OF_RULE: u16 = 2;
+    let name = attribute(payload, NAME).map(text).unwrap_or_default();
+    let own = rules.iter().filter(|rule| attribute(rule, CHAIN_OF_RULE).map(text).as_ref() == Some(&name));
+    let rules = own.map(|payload| held_rule(payload)).collect();
+    HeldChain { base: base(payload), name, rules }
+}
+
+fn base(payload: &[u8]) -> Result<Option<Base>, String> {
+    const HOOK: u16 = 4;
+    const POLICY: u16 = 5;
+    const TYPE: u16 = 7;
+    const FLAGS: u16 = 10;
+    const ACCEPT: u32 = 1;
+    /// `NFT_CHAIN_BASE`: says no more than that there is a hook.
+    const IS_BASE: u32 = 1;
+    let Some(hook) = attribute(payload, HOOK) else { return Ok(None) };
+    let part = |wanted| nested(hook).find(|(kind, _)| *kind == wanted).and_then(|(_, bytes)| number(bytes));
+    let (place, priority) = (part(1), part(2).map(|it| it as i32));
+    let kind = attribute(payload, TYPE).map(text).unwrap_or_default();
+    let policy = attribute(payload, POLICY).and_then(number);
+    let flags = attribute(payload, FLAGS).and_then(number).unwrap_or(0);
+    let devices = nested(hook).any(|(kind, _)| kind > 2);
+    let tables = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter];
+    let all = tables
+        .into_iter()
+        .flat_map(|table| [Hook::Prerouting, Hook::Output].map(|hook| Base { hook, table }));
+    let same = |base: &Base| {
+        place == Some(base.hook_number()) && priority == Some(base.priority()) && kind == base.kind()
+    };
+    match all.into_iter().find(same) {
+        Some(base) if policy == Some(ACCEPT) && flags & !IS_BASE == 0 && !devices => Ok(Some(base)),
+        _ => Err(format!(
+            "type {kind} hook {} priority {} policy {}",
+            place.map_or_else(|| "?".to_owned(), |it| it.to_string()),
+            priority.unwrap_or_default(),
+            if policy == Some(ACCEPT) { "accept" } else { "drop" }
+        )),
+    }
+}
+
+fn held_rule(payload: &[u8]) -> HeldRule {
+    const EXPRESSIONS: u16 = 4;
+    const COMPATIBLE: u16 = 5;
+    const USER_DATA: u16 = 7;
+    let comment = attribute(payload, USER_DATA).and_then(comment).unwrap_or_default();
+    if attribute(payload, COMPATIBLE).is_some() {
+        return HeldRule { rule: Err("a rule that iptables-nft made".to_owned()), count: None };
+    }
+    match expressions::read(attribute(payload, EXPRESSIONS).unwrap_or_default()) {
+        Ok(meaning) => HeldRule {
+            count: meaning.counted,
+            rule: Ok(Rule {
+                comment,
+                tests: meaning.tests,
+                counted: meaning.counted.is_some(),
+                actions: meaning.actions,
+            }),
+        },
+        Err(why) if comment.is_empty() => HeldRule { rule: Err(why), count: None },
+        Err(why) => HeldRule { rule: Err(format!("{why}, commented {comment:?}")), count: None },
+    }
+}
+
+/// The comment in a rule's user data; nothing when there is anything else in it.
+fn comment(user_data: &[u8]) -> Option<String> {
+    match user_data {
+        [0, length, text @ ..] if usize::from(*length) == text.len() => {
+            String::from_utf8(text.strip_suffix(&[0])?.to_vec()).ok()
+        }
+        _ => None,
+    }
+}
+
+fn set_type(payload: &[u8]) -> Result<SetType, String> {
+    const FLAGS: u16 = 3;
+    const KEY_TYPE: u16 = 4;
+    const KEY_LENGTH: u16 = 5;
+    /// Of maps, objects, elements that time out, and elements with expressions.
+    const FOREIGN: [u16; 7] = [6, 7, 11, 12, 15, 17, 18];
+    let part = |kind| attribute(payload, kind).and_then(number);
+    if let Some(kind) = FOREIGN.into_iter().find(|kind| attribute(payload, *kind).is_some()) {
+        return Err(format!("a set with the attribute {kind}, which ours have not"));
+    }
+    let same = |kind: &SetType| {
+        part(KEY_TYPE) == Some(kind.datatype())
+            && part(KEY_LENGTH) == Some(kind.bits() / 8)
+            && part(FLAGS) == Some(kind.flags())
+    };
+    let of_number = |number: Option<u32>| number.map_or_else(|| "?".to_owned(), |it| it.to_string());
+    SetType::ALL.into_iter().find(same).ok_or_else(|| {
+        format!("a set of type {} with the flags {}", of_number(part(KEY_TYPE)), of_number(part(FLAGS)))
+    })
+}
+
+/// Joins the ends of intervals, in whatever order the kernel has them.
+fn elements(kind: SetType, name: &str, listed: &[Vec<u8>]) -> Result<Vec<Interval>, String> {
+    const SET: u16 = 2;
+    const ELEMENTS: u16 = 3;
+    let mut ends = Vec::new();
+    let own = listed.iter().filter(|payload| attribute(payload, SET).map(text).as_deref() == Some(name));
+    for payload in own {
+        for (_, element) in nested(attribute(payload, ELEMENTS).unwrap_or_default()) {
+            ends.push(one_element(kind, element)?);
+        }
+    }
+    elements_of(kind, ends).ok_or_else(|| "intervals that do not fit together".to_owned())
+}
+
+/// The number of an element, and whether an interval ends before it.
+fn one_element(kind: SetType, element: &[u8]) -> Result<(u128, bool), String> {
+    const KEY: u16 = 1;
+    const FLAGS: u16 = 3;
+    const END: u32 = 1;
+    let mut key = None;
+    let mut flags = 0;
+    for (part, bytes) in nested(element) {
+        match part {
+            KEY => key = nested(bytes).next().map(|(_, value)| value),
+            FLAGS => flags = number(bytes).unwrap_or(u32::MAX),
+            _ => return Err(format!("an element with the attribute {part}, which ours have not")),
+        }
+    }
+    match (key.and_then(|bytes| kind.number(bytes)), flags) {
+        (Some(number), 0) => Ok((number, false)),
+        (Some(number), END) => Ok((number, true)),
+        _ => Err("an element that is not ours".to_owned()),
+    }
+}
+
+impl HeldTable {
+    /// The same as a ruleset, if nothing in it is unknown.
+    pub fn ruleset(&self) -> Option<Ruleset> {
+        let chain = |held: &HeldChain| {
+            let rules = held.rules.iter().map(|held| held.rule.clone().ok()).collect::<Option<_>>()?;
+            Some(Chain { name: held.name.clone(), base: held.base.clone().ok()?, rules })
+        };
+        let ruleset = Ruleset {
+            family: self.family,
+            sets: self.sets.iter().map(|held| held.set.clone().ok()).collect::<Option<_>>()?,
+            chains: self.chains.iter().map(chain).collect::<Option<_>>()?,
+        };
+        self.oddities.is_empty().then(|| ruleset.sorted())
+    }
+}
+
+impl HeldTable {
+    /// Does the change to this ruleset need it? It captures inbound connections in two hooks, and this table does so in
+    /// the later one alone: exchanged at one instant, a packet between the two hooks would meet neither.
+    pub fn needs(&self, bridge: &Ruleset) -> bool {
+        let earlier = |chain: &&Chain| matches!(chain.base, Some(Base { table: Table::Mangle, .. }));
+        bridge.chains.iter().filter(earlier).any(|chain| !self.chains.iter().any(|it| chain.is_place_of(it)))
+    }
+}
+
+impl Held {
+    /// How it stands to a ruleset. `bridge` is there for a moment before it.
+    pub fn standing(&self, wanted: &Ruleset, bridge: Option<&Ruleset>) -> Standing {
+        let Some(table) = self.tables.iter().find(|table| table.family == wanted.family) else {
+            return if self.tables.is_empty() { Standing::Absent } else { Standing::Different };
+        };
+        match table.ruleset() {
+            // The table of another family is to go as soon as this one is there.
+            Some(there) if there == *wanted && self.tables.len() > 1 => Standing::Interrupted,
+            Some(there) if there == *wanted => Standing::Equal,
+            Some(there) if Some(&there) == bridge => Standing::Interrupted,
+            _ => Standing::Different,
+        }
+    }
+
+    /// The marks that rules give to connections which TPROXY intercepts.
+    pub fn tproxy_marks(&self) -> Vec<Mark> {
+        let chains = self.tables.iter().flat_map(|table| &table.chains);
+        let rules = chains.flat_map(|chain| &chain.rules).filter_map(|held| held.rule.as_ref().ok());
+        let tproxy = rules.filter(|rule| rule.actions.iter().any(|it| matches!(it, Action::Tproxy { .. })));
+        let marks = tproxy.flat_map(|rule| &rule.actions).filter_map(|action| match action {
+            Action::SetMark(mark) => mark.to_string().parse().ok(),
+            _ => None,
+        });
+        marks.collect()
+    }
+}

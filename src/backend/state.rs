@@ -1,0 +1,214 @@
+//! What one back end holds of ours, with the routing that goes with it; and what it should hold.
+
+use super::iptables::{self, FamilyState, RestoreError};
+use super::listing::Listing;
+use super::nftables::{self, Record, Ruleset, translate};
+use super::standing::Standing;
+use crate::config::BackendKind;
+use crate::config::families::Family;
+use crate::config::values::{Mark, RouteTable};
+use crate::kernel::{Kernel, RoutingItem};
+use crate::program::Program;
+
+/// What should be there.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The rules.
+    pub program: Program,
+    /// What is there for a moment when inbound connections go from REDIRECT to TPROXY: both of them.
+    pub bridge: Option<Program>,
+    /// The mark and the table that TPROXY uses, or would use.
+    pub delivery: (Mark, RouteTable),
+    /// Who installs it.
+    pub record: Record,
+}
+
+/// The target in the words of a back end.
+#[derive(Clone, Debug)]
+pub(super) enum Rendered {
+    Nftables { ruleset: Ruleset, bridge: Option<Ruleset> },
+    Iptables([(Family, FamilyState); 2]),
+}
+
+impl Target {
+    pub(super) fn render(&self, backend: BackendKind) -> Result<Rendered, RestoreError> {
+        Ok(match backend {
+            BackendKind::Nftables => Rendered::Nftables {
+                ruleset: translate(&self.program),
+                bridge: self.bridge.as_ref().map(translate),
+            },
+            _ => Rendered::Iptables(iptables::wanted(&self.program)?),
+        })
+    }
+
+    /// Everything that should be there in this back end, as places.
+    ///
+    /// # Errors
+    /// When the back end cannot say it.
+    pub fn listing(&self, backend: BackendKind) -> Result<Listing, RestoreError> {
+        let rules = match self.render(backend)? {
+            Rendered::Nftables { ruleset, .. } => nftables::listing(&ruleset),
+            Rendered::Iptables(families) => iptables::listing(&families),
+        };
+        Ok(with_routing(rules, &self.routing()))
+    }
+
+    pub(super) fn routing(&self) -> Vec<RoutingItem> {
+        RoutingItem::all(&self.program.routing)
+    }
+}
+
+fn with_routing(mut listing: Listing, items: &[RoutingItem]) -> Listing {
+    let mut lines: Vec<String> = items.iter().map(|item| item.command("add")).collect();
+    lines.sort();
+    if !lines.is_empty() {
+        listing.push("routing".to_owned(), lines);
+    }
+    listing
+}
+
+/// The rules that a back end holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rules {
+    /// In nf_tables.
+    Nftables(nftables::Held),
+    /// In iptables.
+    Iptables(iptables::Held),
+}
+
+/// What a back end holds of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// The rules.
+    pub rules: Rules,
+    /// Routes, policy rules and addresses that are ours.
+    pub routing: Vec<RoutingItem>,
+}
+
+impl State {
+    /// Reads it. Rules in hooks' chains of iptables that the target names count as ours.
+    ///
+    /// # Errors
+    /// When the kernel or a save program does not answer.
+    pub fn read(
+        kernel: &mut dyn Kernel,
+        backend: BackendKind,
+        target: &Target,
+    ) -> Result<State, RestoreError> {
+        let rules = match target.render(backend)? {
+            Rendered::Nftables { .. } => Rules::Nftables(nftables::read(kernel)?),
+            Rendered::Iptables(wanted) => Rules::Iptables(iptables::read(kernel, backend, &wanted)?),
+        };
+        let routing = ours(kernel.routing()?, &rules, target);
+        Ok(State { rules, routing })
+    }
+
+    /// The back end.
+    pub fn backend(&self) -> BackendKind {
+        match &self.rules {
+            Rules::Nftables(_) => BackendKind::Nftables,
+            Rules::Iptables(held) => held.variant,
+        }
+    }
+
+    /// Who installed the rules, where that is recorded.
+    pub fn record(&self) -> Option<&Record> {
+        match &self.rules {
+            Rules::Nftables(held) => held.tables.iter().find_map(|table| table.record.as_ref()),
+            Rules::Iptables(_) => None,
+        }
+    }
+
+    /// Everything as places.
+    pub fn listing(&self) -> Listing {
+        let rules = match &self.rules {
+            Rules::Nftables(held) => held
+                .tables
+                .iter()
+                .fold(Listing::default(), |all, table| all.and(nftables::listing_of_held(table))),
+            Rules::Iptables(held) => held.listing(),
+        };
+        with_routing(rules, &self.routing)
+    }
+
+    /// How it stands to the target.
+    ///
+    /// # Errors
+    /// When the back end cannot say the target.
+    pub fn standing(&self, target: &Target) -> Result<Standing, RestoreError> {
+        let rules = match (&self.rules, target.render(self.backend())?) {
+            (Rules::Nftables(held), Rendered::Nftables { ruleset, bridge }) => {
+                held.standing(&ruleset, bridge.as_ref())
+            }
+            (Rules::Iptables(held), Rendered::Iptables(wanted)) => held.standing(&wanted),
+            _ => Standing::Different,
+        };
+        let wanted = target.routing();
+        Ok(match rules {
+            Standing::Equal if wanted.iter().any(|item| !self.routing.contains(item)) => Standing::Different,
+            // A run was ended between the rules and what they do not need any more.
+            Standing::Equal if self.routing.iter().any(|item| !wanted.contains(item)) => {
+                Standing::Interrupted
+            }
+            standing => standing,
+        })
+    }
+
+    /// Is nothing of ours there?
+    pub fn is_empty(&self) -> bool {
+        self.routing.is_empty()
+            && match &self.rules {
+                Rules::Nftables(held) => held.tables.is_empty(),
+                Rules::Iptables(held) => held.is_empty(),
+            }
+    }
+}
+
+impl Rules {
+    /// The marks of connections that TPROXY intercepts here.
+    fn marks(&self) -> Vec<Mark> {
+        match self {
+            Rules::Nftables(held) => held.tproxy_marks(),
+            Rules::Iptables(held) => held.tproxy_marks(),
+        }
+    }
+
+    fn has_ipv6(&self) -> bool {
+        match self {
+            Rules::Nftables(held) => {
+                held.tables.iter().any(|table| table.family == nftables::TableFamily::Inet)
+            }
+            Rules::Iptables(held) => {
+                held.families.iter().any(|(family, state)| *family == Family::Ipv6 && !state.is_empty())
+            }
+        }
+    }
+}
+
+/// Which items are ours: what the rules that are there need, what the target needs, and what an earlier TPROXY with the
+/// target's mark and table has left.
+fn ours(found: Vec<RoutingItem>, rules: &Rules, target: &Target) -> Vec<RoutingItem> {
+    let marks = rules.marks();
+    let is_our_rule = |item: &RoutingItem| match item {
+        RoutingItem::PolicyRule { mark, table, .. } => {
+            marks.contains(mark) || (*mark, *table) == target.delivery
+        }
+        _ => false,
+    };
+    let tables: Vec<RouteTable> = found
+        .iter()
+        .filter(|item| is_our_rule(item))
+        .filter_map(|item| match item {
+            RoutingItem::PolicyRule { table, .. } => Some(*table),
+            _ => None,
+        })
+        .chain([target.delivery.1])
+        .collect();
+    let needs_bind_address = rules.has_ipv6() || target.program.routing.bind_address;
+    let is_ours = |item: &RoutingItem| match item {
+        RoutingItem::BindAddress => needs_bind_address,
+        RoutingItem::LocalRoute { table, .. } => tables.contains(table),
+        RoutingItem::PolicyRule { .. } => is_our_rule(item),
+    };
+    found.into_iter().filter(is_ours).collect()
+}
