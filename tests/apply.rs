@@ -6,59 +6,12 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::process::{Output, Stdio};
+use std::process::Stdio;
 
+use common::pod::{
+    BACK_ENDS, TPROXY, assert_ok, assert_same, bare_pod, complaints, foreign_rules, init, pod, shadow,
+};
 use common::{BINARY, INJECTED, Namespace, isolate};
-
-const BACK_ENDS: [&str; 3] = ["nftables", "iptables-nft", "iptables-legacy"];
-const TPROXY: [&str; 8] =
-    ["-u", "1337", "-m", "TPROXY", "-b", "*", "--redirect-dns=true", "--capture-all-dns"];
-
-/// A namespace with both families, as a pod has it before its rules.
-fn pod() -> Namespace {
-    isolate("");
-    bare_pod("pod")
-}
-
-fn bare_pod(role: &str) -> Namespace {
-    let pod = Namespace::new(role);
-    pod.ip("address add 240.240.240.240/32 dev lo");
-    pod.ip("address add fd00:10::2/128 dev lo nodad");
-    pod
-}
-
-fn init(pod: &Namespace, backend: &str, flags: &[&str]) -> Output {
-    pod.output(&[&[BINARY, "init", "--backend", backend, "--dual-stack"], flags].concat())
-}
-
-/// Two states, with what differs when they do.
-#[track_caller]
-fn assert_same(one: &str, other: &str, context: &str) {
-    let lines = |text: &str, against: &str, sign| -> String {
-        text.lines()
-            .filter(|line| !against.lines().any(|it| it == *line))
-            .map(|line| format!("{sign} {line}\n"))
-            .collect()
-    };
-    assert!(one == other, "{context}\n{}{}", lines(other, one, '-'), lines(one, other, '+'));
-}
-
-fn assert_ok(output: &Output) {
-    assert!(output.status.success(), "{}", complaints(output));
-}
-
-fn complaints(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// Puts a program of this name before the others in PATH.
-fn shadow(program: &str, script: &str) -> String {
-    fs::create_dir_all("/run/shadow").unwrap();
-    let path = format!("/run/shadow/{program}");
-    fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
-    format!("PATH=/run/shadow:{}", std::env::var("PATH").unwrap())
-}
 
 #[test]
 fn netlink_and_text_are_the_same_rules() {
@@ -137,97 +90,6 @@ fn the_nftables_back_end_starts_no_process() {
 }
 
 #[test]
-fn a_second_run_changes_nothing() {
-    for backend in BACK_ENDS {
-        let pod = pod();
-        assert_ok(&init(&pod, backend, &TPROXY));
-        let first = pod.state();
-        assert_ok(&init(&pod, backend, &TPROXY));
-        assert_same(&pod.state(), &first, backend);
-        // And auto stays where the rules are.
-        assert_ok(&init(&pod, "auto", &TPROXY));
-        assert_same(&pod.state(), &first, backend);
-    }
-}
-
-#[test]
-fn a_second_back_end_is_a_conflict() {
-    for first in BACK_ENDS {
-        let pod = pod();
-        assert_ok(&init(&pod, first, &INJECTED));
-        let before = pod.state();
-        for second in BACK_ENDS.into_iter().filter(|second| *second != first) {
-            let output = init(&pod, second, &INJECTED);
-            assert_eq!(output.status.code(), Some(4), "{first}, then {second}: {}", complaints(&output));
-            assert_same(&pod.state(), &before, first);
-        }
-    }
-}
-
-#[test]
-fn istio_s_own_nftables_mode_is_a_conflict() {
-    let pod = pod();
-    pod.text(&[
-        "nft",
-        "table inet istio-proxy-nat {\nchain output {\ntype nat hook output priority -100\n}\n}",
-    ]);
-    let before = pod.state();
-    for backend in ["auto", "nftables", "iptables-legacy"] {
-        let output = init(&pod, backend, &INJECTED);
-        assert_eq!(output.status.code(), Some(4), "{}", complaints(&output));
-    }
-    assert_same(&pod.state(), &before, "");
-}
-
-#[test]
-fn a_changed_configuration_replaces_the_rules_of_the_first() {
-    for backend in BACK_ENDS {
-        isolate("");
-        let (changed, fresh) = (bare_pod("changed"), bare_pod("fresh"));
-        assert_ok(&init(
-            &changed,
-            backend,
-            &[&INJECTED[..], &["--redirect-dns", "--capture-all-dns"]].concat(),
-        ));
-        assert_ok(&init(&changed, backend, &["-u", "1500", "-i", "10.0.0.0/8"]));
-        assert_ok(&init(&fresh, backend, &["-u", "1500", "-i", "10.0.0.0/8"]));
-        assert_same(&changed.state(), &fresh.state(), backend);
-    }
-}
-
-#[test]
-fn cleanup_leaves_nothing_of_ours_and_everything_of_others() {
-    for backend in BACK_ENDS {
-        let pod = pod();
-        foreign_rules(&pod);
-        let before = pod.state();
-        assert_ok(&init(&pod, backend, &TPROXY));
-        assert_ne!(pod.state(), before);
-        assert_ok(&init(&pod, backend, &[&["--cleanup-only"], &TPROXY[..]].concat()));
-        assert_same(&pod.state(), &before, backend);
-        assert_ok(&init(&pod, backend, &[&["--cleanup-only"], &TPROXY[..]].concat()));
-    }
-}
-
-/// Rules, sets and routes that look like ours or mention our chains.
-fn foreign_rules(pod: &Namespace) {
-    let nft = "table inet mesh-intercept2 {\nset s {\ntype ipv4_addr\nelements = { 10.0.0.1 }\n}\nchain c {\n\
-               type nat hook output priority -100\nip daddr @s counter accept comment \"ISTIO_OUTPUT\"\n}\n}";
-    pod.text(&["nft", nft]);
-    for words in [
-        "-t nat -N ISTIO_OUTPUTS",
-        "-t nat -A OUTPUT -p tcp --dport 9 -j ISTIO_OUTPUTS",
-        "-t mangle -A OUTPUT -j MARK --set-mark 7",
-    ] {
-        for program in ["iptables-legacy", "iptables-nft", "ip6tables-legacy"] {
-            pod.text(&[&[program], &words.split(' ').collect::<Vec<_>>()[..]].concat());
-        }
-    }
-    pod.ip("rule add fwmark 7 lookup 133");
-    pod.ip("route add 192.0.2.0/24 dev lo table 133");
-}
-
-#[test]
 fn ipv6_that_fails_leaves_everything_as_it_was() {
     for backend in ["iptables-nft", "iptables-legacy"] {
         let pod = pod();
@@ -264,6 +126,7 @@ fn a_change_that_fails_leaves_the_old_rules() {
             "-u",
             "1500",
             "--redirect-dns",
+            "--reconcile",
         ];
         let output = pod.output(&[&words[..], &["--capture-all-dns", "-c", "eth9"]].concat());
         assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
@@ -422,7 +285,7 @@ fn tproxy_is_refused_on_centos_before_anything_is_changed() {
     assert_same(&pod.state(), &before, "");
     assert_ok(&init(&pod, "nftables", &[&INJECTED[..], &["--node-os=CentOS Linux 7 (Core)"]].concat()));
     let allowed = ["--node-os=CentOS Linux 7 (Core)", "--allow-tproxy-on-centos"];
-    assert_ok(&init(&pod, "nftables", &[&TPROXY[..], &allowed].concat()));
+    assert_ok(&init(&pod, "nftables", &[&TPROXY[..], &allowed, &["--reconcile"]].concat()));
 }
 
 #[test]
@@ -496,58 +359,6 @@ fn ten_at_once_end_in_one_complete_ruleset() {
         }
         assert_ok(&calm.output(&words));
         assert_same(&crowded.state(), &calm.state(), backend);
-    }
-}
-
-#[test]
-fn a_smaller_configuration_leaves_nothing_of_the_larger_that_a_packet_meets() {
-    for backend in BACK_ENDS {
-        isolate("");
-        let (changed, fresh) = (bare_pod("changed"), bare_pod("fresh"));
-        assert_ok(&init(&changed, backend, &TPROXY));
-        assert_ok(&init(&changed, backend, &INJECTED));
-        assert_ok(&init(&fresh, backend, &INJECTED));
-        // Policy rule and route stay; no packet has their mark any more.
-        let routes = ["fwmark", "table 133"];
-        let without_routes = |state: String| -> String {
-            let left = |line: &&str| !routes.iter().any(|it| line.contains(it));
-            let mut lines: Vec<&str> = state.lines().filter(left).collect();
-            // Chains that were there are listed before those that were made.
-            lines.sort_unstable();
-            lines.join("\n")
-        };
-        assert_same(&without_routes(changed.state()), &without_routes(fresh.state()), backend);
-    }
-}
-
-/// Excluding an interface is all that such a rule says: it may be somebody else's.
-#[test]
-fn an_interface_that_is_no_longer_excluded_is_reported_and_reconcile_removes_it() {
-    for backend in ["iptables-nft", "iptables-legacy"] {
-        isolate("");
-        let (changed, fresh) = (bare_pod("changed"), bare_pod("fresh"));
-        assert_ok(&init(&changed, backend, &[&INJECTED[..], &["-c", "eth9", "-k", "vnet0"]].concat()));
-        let output = init(&changed, backend, &INJECTED);
-        assert_ok(&output);
-        assert!(complaints(&output).contains("nat OUTPUT -o eth9 -j RETURN"), "{}", complaints(&output));
-        assert_ok(&init(&changed, backend, &[&INJECTED[..], &["--reconcile"]].concat()));
-        assert_ok(&init(&fresh, backend, &INJECTED));
-        assert_same(&changed.state(), &fresh.state(), backend);
-    }
-}
-
-#[test]
-fn cleanup_needs_neither_the_flags_nor_the_addresses_of_the_run_before() {
-    for backend in BACK_ENDS {
-        let pod = pod();
-        let before = pod.state();
-        assert_ok(&init(&pod, backend, &[&TPROXY[..], &["-t", "1337"]].concat()));
-        pod.ip("address del 240.240.240.240/32 dev lo");
-        pod.ip("address del fd00:10::2/128 dev lo");
-        assert_ok(&pod.output(&[BINARY, "init", "--cleanup-only", "-m", "TPROXY", "-b", "*"]));
-        pod.ip("address add 240.240.240.240/32 dev lo");
-        pod.ip("address add fd00:10::2/128 dev lo nodad");
-        assert_same(&pod.state(), &before, backend);
     }
 }
 

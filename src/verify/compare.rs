@@ -132,9 +132,11 @@ impl fmt::Display for Difference {
                 let sign = if line.change == Change::Missing { '+' } else { '-' };
                 writeln!(out, "  {sign} {}", line.text)?;
             }
-            let count = different.count();
-            if count > SHOWN {
-                writeln!(out, "  and {} more lines", count - SHOWN)?;
+            match (different.count(), place.fate) {
+                (0, Fate::Created) => writeln!(out, "  + (empty)")?,
+                (0, _) => writeln!(out, "  - (empty)")?,
+                (count, _) if count > SHOWN => writeln!(out, "  and {} more lines", count - SHOWN)?,
+                _ => {}
             }
         }
         Ok(())
@@ -171,7 +173,7 @@ mod tests {
     #[test]
     fn places_that_are_missing_or_too_many_are_named_even_when_they_are_empty() {
         let difference = compare(&listing(&[("old", &[])]), &listing(&[("new", &[])]));
-        assert_eq!(difference.to_string(), "new:\nold:\n");
+        assert_eq!(difference.to_string(), "new:\n  + (empty)\nold:\n  - (empty)\n");
         assert_eq!((difference.count(Fate::Created), difference.count(Fate::Removed)), (1, 1));
     }
 

@@ -12,6 +12,8 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+pub mod pod;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
@@ -133,7 +135,7 @@ impl Namespace {
             &["ip", "-6", "route", "show", "table", "all"],
             &["ip", "-6", "address", "show", "dev", "lo"],
         ];
-        let text = commands.map(|words| without_idle_tables(&self.text(words))).join("\n");
+        let text = commands.map(|words| by_names(&without_idle_tables(&self.text(words)))).join("\n");
         // Comments carry the time, counters the traffic of the test.
         text.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
     }
@@ -155,6 +157,60 @@ fn without_idle_tables(text: &str) -> String {
     let is_idle =
         |table: &&str| table.contains("COMMIT\n") && !table.contains("\n-A") && !table.contains(" - [");
     tables.filter(|table| !is_idle(table)).collect()
+}
+
+/// The same with tables, chains and sets in the order of their names: the kernel has them in that in which they were
+/// made. The order of rules in a chain stays.
+fn by_names(text: &str) -> String {
+    let mut tables: Vec<(String, String)> = Vec::new();
+    for line in text.split_inclusive('\n') {
+        match tables.last_mut() {
+            Some((_, table)) if !line.starts_with("table ") && !line.starts_with('*') => table.push_str(line),
+            _ => tables.push((line.to_owned(), line.to_owned())),
+        }
+    }
+    tables.sort();
+    tables.iter().map(|(_, table)| by_chains(table)).collect()
+}
+
+/// The same for one table.
+fn by_chains(text: &str) -> String {
+    let mut blocks: Vec<(String, String)> = Vec::new();
+    let mut out = String::new();
+    let flush = |blocks: &mut Vec<(String, String)>, out: &mut String| {
+        blocks.sort_by(|(one, _), (other, _)| one.cmp(other));
+        out.extend(blocks.drain(..).map(|(_, block)| block));
+    };
+    let mut inside = false;
+    for line in text.split_inclusive('\n') {
+        let name = match line.strip_prefix(':').or_else(|| line.strip_prefix("-A ")) {
+            Some(rest) => rest.split(' ').next(),
+            None => line.strip_prefix("\tchain ").or_else(|| line.strip_prefix("\tset ")).map(|_| line),
+        };
+        match name {
+            Some(name) => {
+                inside = line.starts_with('\t');
+                match blocks.iter_mut().find(|(other, _)| other == name) {
+                    Some((_, block)) => block.push_str(line),
+                    None => blocks.push((name.to_owned(), line.to_owned())),
+                }
+            }
+            None if inside => {
+                if let Some((_, block)) = blocks.last_mut() {
+                    block.push_str(line);
+                }
+                inside = line != "\t}\n";
+            }
+            // The empty lines between the blocks of a table mean nothing.
+            None if line == "\n" => {}
+            None => {
+                flush(&mut blocks, &mut out);
+                out.push_str(line);
+            }
+        }
+    }
+    flush(&mut blocks, &mut out);
+    out
 }
 
 /// Gives this thread a mount namespace with an empty /run and a resolv.conf of its own.
