@@ -6,21 +6,28 @@ use std::process::ExitCode;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// All is done.
-    Done = 0,
+    Done,
     /// The input is wrong; nothing was touched.
-    BadInput = 1,
+    BadInput,
     /// The environment lacks something: a capability, a kernel feature, a program, an address.
-    Environment = 2,
+    Environment,
     /// Applying failed; the kernel is as before.
-    ApplyFailed = 3,
+    ApplyFailed,
     /// What is there belongs to somebody else, or differs.
-    Conflict = 4,
-    /// Validation failed; istio's repair controllers look for this number.
-    ValidationFailed = 126,
+    Conflict,
+    /// Validation failed. istio's repair controllers look for 126, others' for another number.
+    ValidationFailed(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
-        ExitCode::from(exit as u8)
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::BadInput => 1,
+            Exit::Environment => 2,
+            Exit::ApplyFailed => 3,
+            Exit::Conflict => 4,
+            Exit::ValidationFailed(code) => code,
+        })
     }
 }

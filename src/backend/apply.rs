@@ -5,7 +5,7 @@ use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_remov
 use super::state::{Rendered, Rules, State, Target};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
-use crate::netlink::TooLong;
+use crate::netlink::{Batch, TooLong};
 
 /// A program that did not go in.
 #[derive(Debug, thiserror::Error)]
@@ -140,12 +140,7 @@ fn add_routing(
 }
 
 fn commit_new(kernel: &mut dyn Kernel, ruleset: &Ruleset, record: &Record) -> Result<(), ApplyError> {
-    kernel.commit(&encode(ruleset, record)?).map_err(|refused| {
-        if is(&refused, nix::libc::EEXIST) && refused.subject == "the table" {
-            return ApplyError::Overtaken;
-        }
-        missing_feature(refused)
-    })
+    commit(kernel, &encode(ruleset, record)?, ruleset)
 }
 
 /// New in first, old out after: at every instant one of them is complete.
@@ -164,13 +159,14 @@ fn replace_nftables(
         _ if is_there => {}
         None => commit_new(kernel, wanted, record)?,
         Some(own) => match bridge.filter(|bridge| own.needs(bridge) && there.as_ref() != Some(bridge)) {
-            None => commit(kernel, encode_change(own, held.generation, wanted, record)?)?,
+            None => commit(kernel, &encode_change(own, held.generation, wanted, record)?, wanted)?,
             Some(bridge) => {
-                commit(kernel, encode_change(own, held.generation, bridge, record)?)?;
+                commit(kernel, &encode_change(own, held.generation, bridge, record)?, bridge)?;
                 let second = nftables::read(kernel)?;
                 let bridged = second.tables.iter().find(|table| table.family == wanted.family);
                 let bridged = bridged.ok_or(ApplyError::Overtaken)?;
-                let last = commit(kernel, encode_change(bridged, second.generation, wanted, record)?);
+                let last = encode_change(bridged, second.generation, wanted, record)?;
+                let last = commit(kernel, &last, wanted);
                 last.map_err(|error| put_back(kernel, there.as_ref(), own.record.as_ref(), error))?;
             }
         },
@@ -206,11 +202,21 @@ fn put_back(
     failure
 }
 
-fn commit(kernel: &mut dyn Kernel, batch: crate::netlink::Batch) -> Result<(), ApplyError> {
-    kernel.commit(&batch).map_err(|refused| match refused.source.raw_os_error() {
-        Some(nix::libc::ERESTART) => ApplyError::Overtaken,
-        _ => missing_feature(refused),
-    })
+/// Sends the transaction that leads to a ruleset.
+fn commit(kernel: &mut dyn Kernel, batch: &Batch, wanted: &Ruleset) -> Result<(), ApplyError> {
+    let Err(refused) = kernel.commit(batch) else { return Ok(()) };
+    match refused.source.raw_os_error() {
+        Some(nix::libc::ERESTART) => Err(ApplyError::Overtaken),
+        Some(nix::libc::EEXIST) if refused.subject == "the table" => Err(ApplyError::Overtaken),
+        // The kernel's answer is lost: whether it took the transaction shows in what is there.
+        Some(nix::libc::ENOBUFS) if is_there(kernel, wanted)? => Ok(()),
+        _ => Err(missing_feature(refused)),
+    }
+}
+
+fn is_there(kernel: &mut dyn Kernel, wanted: &Ruleset) -> Result<bool, ApplyError> {
+    let held = nftables::read(kernel)?;
+    Ok(held.tables.iter().any(|table| table.ruleset().as_ref() == Some(wanted)))
 }
 
 fn is(refused: &Refused, code: i32) -> bool {

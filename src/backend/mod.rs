@@ -9,6 +9,7 @@ pub mod listing;
 pub mod nftables;
 pub mod standing;
 mod state;
+pub mod traffic;
 
 pub use apply::{ApplyError, create, replace};
 pub use cleanup::{Removal, everything, leave};

@@ -11,7 +11,7 @@ use crate::config::settings::{DRY_RUN, LOCAL_ADDRESS};
 use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, Policy, values};
 use crate::exit::Exit;
-use crate::kernel::{System, capabilities, netns};
+use crate::kernel::{self, System, capabilities, netns};
 use crate::program::Routing;
 use crate::verify::{self, compare::compare};
 
@@ -26,7 +26,10 @@ pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
     match Run::prepare(settings, problems) {
         Ok(mut run) if run.options.cleanup_only => finish(cleanup::clean_up(&mut run)),
         Ok(mut run) if run.options.dry_run => finish(plan::print(&mut run)),
-        Ok(mut run) => finish(execute(&mut run)),
+        Ok(mut run) => {
+            run.announce();
+            finish(execute(&mut run))
+        }
         Err(exit) => exit,
     }
 }
@@ -57,7 +60,9 @@ fn check_user(run: &Run) -> Result<(), Failure> {
 fn validate(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
     let families = run.families(kernel)?.intercepted;
     let (inbound, probe) = (run.config.inbound_port, run.options.probe_port);
-    verify::prove(families, inbound, probe, run.options.probe_timeout).map_err(Failure::Validation)?;
+    let code = run.options.validation_exit_code;
+    verify::prove(families, inbound, probe, run.options.probe_timeout)
+        .map_err(|errors| Failure::Validation { errors, code })?;
     run.phases.end("validate");
     info!(took = %run.phases.summary(), "validated: connections of the proxy's user to the pod reach port {inbound}");
     Ok(())
@@ -70,7 +75,10 @@ fn apply(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
     let (target, _) = run.target(kernel)?;
     let mut lock = None;
     for _ in 0..ATTEMPTS {
-        let installed = look(kernel, run)?;
+        let installed = match look(kernel, run) {
+            Err(Failure::Kernel(kernel::Error::Changed)) => continue,
+            installed => installed?,
+        };
         let choice = installed.choose(run.options.backend, run.options.migrate)?;
         // Where there is more than one transaction, two runs at once would take each other's work for an old one's.
         let is_one_transaction = choice.backend == BackendKind::Nftables

@@ -3,6 +3,7 @@
 mod arguments;
 mod cleanup;
 mod init;
+mod installed;
 mod logging;
 mod plan;
 mod run;

@@ -12,6 +12,7 @@ use crate::config::families::{Families, PodFamilies};
 use crate::config::owners::Uid;
 use crate::config::problem::Problems;
 use crate::config::resolvers::Resolvers;
+use crate::config::settings::CONFIGURATION;
 use crate::config::typed::Settings;
 use crate::config::values::Mode;
 use crate::config::{Config, Dns, Options, lists};
@@ -28,6 +29,8 @@ use crate::verify::compare::Difference;
 /// A run with valid input.
 pub(super) struct Run {
     pub(super) config: Config,
+    /// Was any setting of the configuration given?
+    pub(super) is_configured: bool,
     pub(super) options: Options,
     pub(super) phases: Phases,
 }
@@ -67,8 +70,8 @@ pub(super) enum Failure {
          redirected back to the pod. In a pod, set runAsUser"
     )]
     ValidationUser { proxy: Uid, own: u32 },
-    #[error("validation failed: {}", join(.0))]
-    Validation(Vec<ProbeError>),
+    #[error("validation failed: {}", join(errors))]
+    Validation { errors: Vec<ProbeError>, code: u8 },
 }
 
 impl Failure {
@@ -77,10 +80,10 @@ impl Failure {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::Elsewhere { .. }) | Failure::Drift(_) => Exit::Conflict,
-            Failure::Validation(errors)
+            Failure::Validation { errors, code }
                 if errors.iter().any(|it| matches!(it, ProbeError::NotRedirected { .. })) =>
             {
-                Exit::ValidationFailed
+                Exit::ValidationFailed(*code)
             }
             _ => Exit::Environment,
         }
@@ -129,13 +132,18 @@ impl Run {
             return Err(complain(&problems));
         };
         logging.start();
+        phases.end("parse");
+        let is_configured = settings.gives_any(CONFIGURATION);
+        Ok(Run { config, is_configured, options, phases })
+    }
+
+    /// Logs what is going to be applied.
+    pub(super) fn announce(&self) {
         info!(
             version = env!("CARGO_PKG_VERSION"),
-            configuration = %configuration(&config),
+            configuration = %configuration(&self.config),
             "effective configuration"
         );
-        phases.end("parse");
-        Ok(Run { config, options, phases })
     }
 
     /// Goes where the run has to work.

@@ -375,6 +375,34 @@ pub const ALL: &[&Setting] = &[
     &ENVOY_USER,
 ];
 
+/// What says which traffic is intercepted: these make the configuration, the others say what a run does about it.
+pub const CONFIGURATION: &[&Setting] = &[
+    &LOOPBACK_RANGE,
+    &OWNER_GROUPS,
+    &OWNER_GROUPS_EXCLUDED,
+    &ENVOY_PORT,
+    &INBOUND_CAPTURE_PORT,
+    &INBOUND_TUNNEL_PORT,
+    &PROXY_UID,
+    &PROXY_GID,
+    &INTERCEPTION_MODE,
+    &TPROXY_MARK,
+    &TPROXY_ROUTE_TABLE,
+    &INBOUND_PORTS,
+    &INBOUND_EXCLUDED_PORTS,
+    &OUTBOUND_RANGES,
+    &OUTBOUND_EXCLUDED_RANGES,
+    &OUTBOUND_PORTS,
+    &OUTBOUND_EXCLUDED_PORTS,
+    &EXCLUDED_INTERFACES,
+    &VIRTUAL_INTERFACES,
+    &REDIRECT_DNS,
+    &CAPTURE_ALL_DNS,
+    &DROP_INVALID,
+    &DUAL_STACK,
+    &UNCAPTURED_FAMILY,
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;

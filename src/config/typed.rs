@@ -82,6 +82,23 @@ impl Settings {
         self.values.get(setting.key())
     }
 
+    /// Was any of these typed?
+    pub fn gives_any(&self, settings: &[&Setting]) -> bool {
+        settings.iter().any(|setting| self.given(setting).is_some())
+    }
+
+    /// The same, with these settings as `other` has them.
+    #[must_use]
+    pub fn with(mut self, settings: &[&Setting], other: &Settings) -> Settings {
+        for setting in settings {
+            match other.given(setting) {
+                Some(typed) => self.values.insert(setting.key(), typed.clone()),
+                None => self.values.remove(setting.key()),
+            };
+        }
+        self
+    }
+
     /// Every list that was typed, to have its `@FILE` replaced; always in the same order.
     pub fn lists_mut(&mut self) -> impl Iterator<Item = &mut Typed> {
         let lists: Vec<_> = ALL.iter().filter(|s| s.kind == Kind::List).map(|s| s.key()).collect();

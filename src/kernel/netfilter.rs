@@ -149,8 +149,8 @@ impl Netfilter {
             Some(nix::libc::EOPNOTSUPP | nix::libc::EINVAL | nix::libc::EPROTONOSUPPORT) => {
                 Error::NoNfTables(source)
             }
-            // Something that was listed a moment ago is gone.
-            Some(nix::libc::ENOENT) => Error::Changed,
+            // Something that was listed a moment ago is gone, or the kernel had more to say than the socket could hold.
+            Some(nix::libc::ENOENT | nix::libc::ENOBUFS) => Error::Changed,
             _ => Error::Netlink { doing: READING.to_owned(), source },
         };
         self.sequence += 1;

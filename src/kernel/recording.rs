@@ -20,6 +20,8 @@ pub(crate) struct Recording {
     pub(crate) answers: Vec<Finished>,
     /// The subject of a transaction's message that is refused, and the error number.
     pub(crate) refuses: Option<(&'static str, i32)>,
+    /// Is the answer to a transaction lost? It is carried out all the same.
+    pub(crate) loses_answers: bool,
     /// The routing item that cannot be added.
     pub(crate) fails_at: Option<RoutingItem>,
 }
@@ -101,6 +103,10 @@ impl Kernel for Recording {
                 _ if sent.is(kind) => self.forget(kind, sent.payload),
                 _ => {}
             }
+        }
+        if self.loses_answers {
+            let source = io::Error::from_raw_os_error(nix::libc::ENOBUFS);
+            return Err(Refused { subject: "the transaction as a whole".to_owned(), source });
         }
         Ok(())
     }

@@ -42,7 +42,11 @@ impl Kernel for System {
     }
 
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
-        self.netfilter()?.chains()
+        let result = self.netfilter()?.chains();
+        if result.is_err() {
+            self.netfilter = None;
+        }
+        result
     }
 
     fn generation(&mut self) -> Result<u32, Error> {

@@ -39,6 +39,9 @@ pub fn compile(config: &Config, pod: &Pod) -> Program {
 /// What stands between the programs of REDIRECT and TPROXY for a moment: both capture inbound connections. Nothing when
 /// inbound connections are not captured by TPROXY.
 pub fn bridge(config: &Config, pod: &Pod) -> Option<Program> {
+    if config.mode != Mode::Tproxy {
+        return None;
+    }
     let after = compile(config, pod);
     after.routing.delivery?;
     let before = compile(&Config { mode: Mode::Redirect, ..config.clone() }, pod);

@@ -113,6 +113,13 @@ impl Difference {
         self.places.iter().all(|place| place.fate == Fate::Untouched)
     }
 
+    /// The same without the places that are as they should be.
+    #[must_use]
+    pub fn without_untouched(mut self) -> Difference {
+        self.places.retain(|place| place.fate != Fate::Untouched);
+        self
+    }
+
     /// How many places have this fate.
     pub fn count(&self, fate: Fate) -> usize {
         self.places.iter().filter(|place| place.fate == fate).count()

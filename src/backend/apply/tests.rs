@@ -199,6 +199,20 @@ fn what_was_overtaken_is_not_an_error_of_the_kernel() {
 }
 
 #[test]
+fn a_lost_answer_is_neither_success_nor_failure_until_the_kernel_is_read() {
+    let mut kernel = Recording { loses_answers: true, ..Recording::default() };
+    create(&mut kernel, BackendKind::Nftables, &tproxy_dual_stack()).unwrap();
+    let state = read(&mut kernel, &redirect());
+    replace(&mut kernel, &state, &redirect(), false).unwrap();
+    assert_eq!(read(&mut kernel, &redirect()).standing(&redirect()).unwrap(), Standing::Equal);
+    // Lost, and not carried out.
+    let refuses = Some(("the table", nix::libc::ENOBUFS));
+    let mut kernel = Recording { refuses, ..Recording::default() };
+    create(&mut kernel, BackendKind::Nftables, &redirect()).unwrap_err();
+    assert!(kernel.routing.is_empty() && kernel.objects.is_empty());
+}
+
+#[test]
 fn ipv6_that_fails_takes_ipv4_back_out() {
     let ok = |output: &str| Finished { code: Some(0), output: output.into(), ..Finished::default() };
     let failed = Finished {

@@ -10,4 +10,4 @@ pub use render::render;
 pub use restore::{Held, RestoreError, current, listing, read, remove, replace, wanted};
 pub use save::CHAINS;
 pub use script::{CHANGE, transition};
-pub use state::{FamilyState, TableState};
+pub use state::{FamilyState, Line, TableState};

@@ -12,6 +12,6 @@ mod translate;
 pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
 pub use encode::{digest_of, encode, encode_change, encode_pruning, encode_removal, encode_removal_of};
 pub use record::Record;
-pub use ruleset::{Ruleset, TABLE, TableFamily};
+pub use ruleset::{End, Ruleset, TABLE, TableFamily, ends};
 pub use text::{listing, listing_of_held, render};
 pub use translate::translate;

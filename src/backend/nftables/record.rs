@@ -52,6 +52,11 @@ impl Record {
         Record { installer: installer(), time: since.as_secs(), digest: 0, configuration, whole: true }
     }
 
+    /// Did this version of the program write it?
+    pub fn is_of_this_version(&self) -> bool {
+        self.installer == installer()
+    }
+
     /// As user data.
     pub(super) fn bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(LONGEST);

@@ -252,6 +252,30 @@ pub struct Rule {
     pub actions: Vec<Action>,
 }
 
+/// How a rule ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The packet goes to the proxy.
+    Redirects,
+    /// The packet passes the rules of its hook.
+    Passes,
+    /// The packet is gone.
+    Drops,
+    /// Other rules follow.
+    GoesOn,
+}
+
+/// How a rule ends.
+pub fn ends(rule: &Rule) -> End {
+    let redirects = |action: &Action| matches!(action, Action::Redirect(_) | Action::Tproxy { .. });
+    match rule.actions.last() {
+        _ if rule.actions.iter().any(redirects) => End::Redirects,
+        Some(Action::Return | Action::Accept) => End::Passes,
+        Some(Action::Drop) => End::Drops,
+        _ => End::GoesOn,
+    }
+}
+
 /// Compares a part of the packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Test {

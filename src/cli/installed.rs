@@ -1,0 +1,90 @@
+//! What is installed in a namespace, and what should be: by the flags, or by what the installation has recorded.
+
+use super::arguments::{self, Outcome};
+use super::init::{check_capabilities, look};
+use super::run::{Failure, Run};
+use crate::backend::nftables::{Record, digest_of};
+use crate::backend::{ApplyError, Installed, Rules, State, Target};
+use crate::config::settings::CONFIGURATION;
+use crate::config::typed::{Origin, Settings};
+use crate::config::{BackendKind, Config};
+use crate::kernel::files::Files;
+use crate::kernel::{Kernel, System, capabilities};
+
+/// What is installed.
+pub(super) struct Found {
+    /// Every back end that holds rules, with what it holds.
+    pub(super) states: Vec<State>,
+    /// Tables of istio's own nftables mode.
+    pub(super) istio_tables: Vec<String>,
+    /// What should be there; nothing when neither flags nor a record say.
+    pub(super) expected: Option<Target>,
+}
+
+/// Looks. Nothing but reading follows, so everything that only writing needs is given up.
+pub(super) fn find(run: &mut Run, kernel: &mut System) -> Result<Found, Failure> {
+    check_capabilities(run)?;
+    let installed = look(kernel, run)?;
+    capabilities::keep_only_needed(neediest(&installed))?;
+    if !run.is_configured {
+        for record in records(run, kernel, &installed)? {
+            adopt(run, &record);
+        }
+    }
+    let expected = if run.is_configured { Some(run.target(kernel)?.0) } else { None };
+    let by = expected.clone().unwrap_or_else(|| run.target_for_any_pod());
+    let mut states = Vec::new();
+    for backend in installed.backends() {
+        states.push(State::read(kernel, *backend, &by).map_err(ApplyError::from)?);
+    }
+    let istio_tables = installed.istio_tables().iter().map(|table| table.name.clone()).collect();
+    Ok(Found { states, istio_tables, expected })
+}
+
+fn neediest(installed: &Installed) -> BackendKind {
+    let by_need = [BackendKind::IptablesLegacy, BackendKind::IptablesNft];
+    by_need.into_iter().find(|it| installed.contains(*it)).unwrap_or(BackendKind::Nftables)
+}
+
+fn records(run: &Run, kernel: &mut dyn Kernel, installed: &Installed) -> Result<Vec<Record>, Failure> {
+    if !installed.contains(BackendKind::Nftables) {
+        return Ok(Vec::new());
+    }
+    let state = State::read(kernel, BackendKind::Nftables, &run.target_for_any_pod());
+    Ok(state.map_err(ApplyError::from)?.record().cloned().into_iter().collect())
+}
+
+/// Takes the configuration that was recorded, if it was recorded whole and is one still.
+fn adopt(run: &mut Run, record: &Record) {
+    let config = settings(record).and_then(|settings| Config::parse(&settings, &Files).ok());
+    if let (Some(config), true) = (config, record.whole) {
+        run.config = config;
+        run.is_configured = true;
+    }
+}
+
+/// Settings out of flags and variables, as [`Config::flags`] writes them.
+fn settings(record: &Record) -> Option<Settings> {
+    let words: Vec<String> = record.configuration.split_whitespace().map(str::to_owned).collect();
+    let is_variable = |word: &String| !word.starts_with('-') && word.contains('=');
+    let variables: Vec<String> = words.iter().take_while(|word| is_variable(word)).cloned().collect();
+    let arguments = [&["recorded".to_owned()], &words[variables.len()..]].concat();
+    let Outcome::Parsed(mut settings, problems) = arguments::parse("recorded", "", arguments) else {
+        return None;
+    };
+    for variable in &variables {
+        let (name, text) = variable.split_once('=')?;
+        let setting = CONFIGURATION.iter().find(|setting| setting.key() == name)?;
+        settings.set(setting, Origin::Default(setting.key()), text.to_owned());
+    }
+    problems.is_empty().then_some(settings)
+}
+
+/// Are the rules those that were installed? Nothing when that is not recorded, or was by another version.
+pub(super) fn is_as_installed(state: &State) -> Option<bool> {
+    let Rules::Nftables(held) = &state.rules else { return None };
+    let [table] = &held.tables[..] else { return Some(false) };
+    let record = table.record.as_ref().filter(|record| record.is_of_this_version())?;
+    let digest = table.ruleset().and_then(|ruleset| digest_of(&ruleset).ok());
+    Some(digest == Some(record.digest))
+}
