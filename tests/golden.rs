@@ -66,7 +66,7 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
 
 fn plan(format: &str, flags: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_mesh-intercept"))
-        .args(["plan", "--backend", "nftables", "-u", "1337", "--format", format])
+        .args(["plan", "--backend", "nftables", "-u", "1337", "--output", format])
         .args(flags)
         .env_clear()
         .output()
