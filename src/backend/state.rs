@@ -189,9 +189,11 @@ impl Rules {
 /// target's mark and table has left.
 fn ours(found: Vec<RoutingItem>, rules: &Rules, target: &Target) -> Vec<RoutingItem> {
     let marks = rules.marks();
-    let is_our_rule = |item: &RoutingItem| match item {
-        RoutingItem::PolicyRule { mark, table, .. } => {
-            marks.contains(mark) || (*mark, *table) == target.delivery
+    let is_our_rule = |item: &RoutingItem| match *item {
+        RoutingItem::PolicyRule { family, mark, table } => {
+            // A mark alone says little: others may route by the same.
+            let delivers_locally = || found.contains(&RoutingItem::LocalRoute { family, table });
+            (mark, table) == target.delivery || (marks.contains(&mark) && delivers_locally())
         }
         _ => false,
     };
@@ -210,5 +212,5 @@ fn ours(found: Vec<RoutingItem>, rules: &Rules, target: &Target) -> Vec<RoutingI
         RoutingItem::LocalRoute { table, .. } => tables.contains(table),
         RoutingItem::PolicyRule { .. } => is_our_rule(item),
     };
-    found.into_iter().filter(is_ours).collect()
+    found.iter().filter(|item| is_ours(item)).copied().collect()
 }

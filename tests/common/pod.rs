@@ -65,11 +65,17 @@ pub fn foreign_rules(pod: &Namespace) {
         "-t nat -N ISTIO_OUTPUTS",
         "-t nat -A OUTPUT -p tcp --dport 9 -j ISTIO_OUTPUTS",
         "-t mangle -A OUTPUT -j MARK --set-mark 7",
+        "-t mangle -A OUTPUT -p tcp -m connmark --mark 7 -j CONNMARK --restore-mark",
+        "-t nat -A PREROUTING -i eth7 -j RETURN",
+        "-t nat -A OUTPUT -m comment --comment ISTIO_OUTPUT -p tcp --dport 10 -j ACCEPT",
+        "-t filter -A INPUT -p tcp --dport 11 -j ACCEPT",
     ] {
-        for program in ["iptables-legacy", "iptables-nft", "ip6tables-legacy"] {
+        for program in ["iptables-legacy", "iptables-nft", "ip6tables-legacy", "ip6tables-nft"] {
             pod.text(&[&[program], &words.split(' ').collect::<Vec<_>>()[..]].concat());
         }
     }
     pod.ip("rule add fwmark 7 lookup 133");
+    pod.ip("rule add fwmark 1337 lookup 134");
+    pod.ip("-6 rule add from fd00:99::/64 fwmark 1337 lookup 133");
     pod.ip("route add 192.0.2.0/24 dev lo table 133");
 }
