@@ -13,6 +13,7 @@
 )]
 
 pub mod pod;
+pub mod load;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
