@@ -16,6 +16,18 @@ const OUT_V4: &str = "203.0.113.5";
 const OUT_V6: &str = "2001:db8::5";
 const TOO_LONG: Duration = Duration::from_secs(120);
 
+/// Somebody else's chains at our chains' hooks. The kernel walks a newer chain first: entered after the old rules and
+/// before the new ones, they lie between both, and a packet takes long enough over them to meet neither when it can.
+const SLOW: &str = "\
+    table inet slow {}
+    delete table inet slow
+    table inet slow {
+        chain out { type nat hook output priority -100; jump long; }
+        chain in { type nat hook prerouting priority -100; jump long; }
+        chain long { JUMPS }
+        chain rest { RULES }
+    }";
+
 /// Two configurations that replace each other in turn, under a load.
 struct Change {
     one: Vec<&'static str>,
@@ -24,6 +36,8 @@ struct Change {
     inward: &'static [&'static str],
     replacements: u32,
     connections: u64,
+    /// Do packets take long from one chain to the next?
+    slowly: bool,
 }
 
 fn lists_and_dns() -> Change {
@@ -37,8 +51,9 @@ fn lists_and_dns() -> Change {
         .concat(),
         outward: &[OUT_V4, OUT_V6],
         inward: &[POD_V4, POD_V6],
-        replacements: 50,
+        replacements: 100,
         connections: 20_000,
+        slowly: true,
     }
 }
 
@@ -47,6 +62,7 @@ fn redirect_and_tproxy() -> Change {
         other: [&INJECTED[..], &["--dual-stack", "-m", "TPROXY"]].concat(),
         replacements: 30,
         connections: 10_000,
+        slowly: false,
         ..lists_and_dns()
     }
 }
@@ -59,6 +75,7 @@ fn one_family_and_both() -> Change {
         inward: &[POD_V4],
         replacements: 30,
         connections: 10_000,
+        slowly: false,
         ..lists_and_dns()
     }
 }
@@ -68,9 +85,16 @@ fn check(backend: &str, change: Change) {
     replace(&lab, backend, &change.one);
     let load = Load::start(&mut lab, change.outward, change.inward);
     let before = [sent_again(&lab.pod), sent_again(&lab.peer)];
+    let slow = SLOW
+        .replace("JUMPS", &"jump rest; ".repeat(50))
+        .replace("RULES", &"meta mark 0xdead drop; ".repeat(60));
+    std::fs::write("/run/slow.nft", slow).unwrap();
     let (started, mut replacements, mut meanwhile) = (Instant::now(), 0, 0);
     wait_for_more(&load, 0);
     while replacements < change.replacements || total(&load.answers()) < change.connections {
+        if change.slowly {
+            lab.pod.text(&["nft", "-f", "/run/slow.nft"]);
+        }
         let at_first = load.answers();
         replace(&lab, backend, if replacements % 2 == 0 { &change.other } else { &change.one });
         replacements += 1;
