@@ -1,6 +1,7 @@
 //! Rules are replaced without a gap: while connections come and go, each of them meets the old rules or the new ones.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::print_stdout, reason = "the figures are worth reading")]
 
 #[macro_use]
 mod common;

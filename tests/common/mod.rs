@@ -13,7 +13,9 @@
 )]
 
 pub mod pod;
+pub mod bare;
 pub mod load;
+pub mod snapshot;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
@@ -108,6 +110,12 @@ impl Namespace {
     pub fn text(&self, words: &[&str]) -> String {
         let output = self.output(words);
         assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    /// The processes in it.
+    pub fn processes(&self) -> String {
+        let output = Command::new("ip").args(["netns", "pids", &self.name]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
