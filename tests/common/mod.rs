@@ -12,9 +12,9 @@
     reason = "a test that cannot be set up has failed"
 )]
 
-pub mod pod;
 pub mod bare;
 pub mod load;
+pub mod pod;
 pub mod snapshot;
 
 use std::collections::BTreeMap;

@@ -217,63 +217,70 @@ fn change_marks<'a>(
 
 /// Removes what is ours. Goes on with the other family after an error.
 ///
+/// iptables-nft leaves empty chains behind, which another transaction takes out: the mark of a change goes with that, so that
+/// a run which is ended before it is known by the mark.
+///
 /// # Errors
 /// What a restore program said, for each family.
 pub fn remove(kernel: &mut dyn Kernel, held: &Held) -> Result<(), Vec<RestoreError>> {
     let programs = Programs { variant: held.variant };
     let mut failures = Vec::new();
     for (family, there) in held.families.iter().filter(|(_, there)| !there.is_empty()) {
-        let mut script = transition(there, &FamilyState::default(), false);
-        if there.changing {
-            script.push_str(&section("nat", &format!("-X {CHANGE}\n")));
-        }
-        match programs.restore(kernel, *family, &script) {
-            Ok(()) => prune(kernel, held.variant, *family, &all_tables(there), &[]),
-            Err(failure) => failures.push(failure),
-        }
+        let rules = transition(there, &FamilyState::default(), false);
+        let (begin, end) =
+            (section("nat", &format!("-N {CHANGE}\n")), section("nat", &format!("-X {CHANGE}\n")));
+        let script = match (held.variant, there.changing) {
+            (BackendKind::IptablesNft, false) => begin + &rules,
+            (BackendKind::IptablesNft, true) | (_, false) => rules,
+            (_, true) => rules + &end,
+        };
+        let result = if script.is_empty() { Ok(()) } else { programs.restore(kernel, *family, &script) };
+        let mut touched = there.table_names();
+        touched.extend(if there.changing { &["raw", "mangle", "filter", "nat"][..] } else { &["nat"] });
+        let result = result.and_then(|()| {
+            if prune(kernel, held.variant, *family, &touched, &[]) || held.variant != BackendKind::IptablesNft
+            {
+                return Ok(());
+            }
+            programs.restore(kernel, *family, &end)
+        });
+        failures.extend(result.err());
     }
     if failures.is_empty() { Ok(()) } else { Err(failures) }
-}
-
-/// The tables that were touched when this was removed.
-fn all_tables(state: &FamilyState) -> Vec<&str> {
-    let mut tables = state.table_names();
-    if state.changing && !tables.contains(&"nat") {
-        tables.push("nat");
-    }
-    tables
 }
 
 /// Takes out the empty chains that iptables-nft leaves behind, and tables that hold nothing else. iptables-legacy has
 /// no way to do the same: its empty tables stay until the namespace goes.
 ///
-/// What cannot be taken out harms nobody: it lets everything pass.
+/// What cannot be taken out harms nobody: it lets everything pass. False when it is there still.
 fn prune(
     kernel: &mut dyn Kernel,
     variant: BackendKind,
     family: Family,
     tables: &[&str],
     kept: &[ListedChain],
-) {
+) -> bool {
     if variant != BackendKind::IptablesNft || tables.is_empty() {
-        return;
+        return true;
     }
     let number = family_number(family);
     let chains = kernel.chains().unwrap_or_default();
     let in_reach = |chain: &&ListedChain| chain.family == number && tables.contains(&chain.table.as_str());
     let goes = |chain: &ListedChain| {
-        chain.is_idle
+        (chain.is_idle || chain.name == CHANGE)
             && !kept.iter().any(|it| (it.family, &it.table, &it.name) == (number, &chain.table, &chain.name))
     };
     let idle: Vec<&ListedChain> = chains.iter().filter(in_reach).filter(|chain| goes(chain)).collect();
-    let emptied = |table: &str| {
-        let mut all = chains.iter().filter(in_reach).filter(|chain| chain.table == table).peekable();
-        all.peek().is_some() && all.all(goes)
-    };
-    let emptied: Vec<(u8, &str)> =
-        tables.iter().copied().filter(|table| emptied(table)).map(|table| (number, table)).collect();
-    if let (false, Ok(batch)) = (idle.is_empty(), encode_pruning(&idle, &emptied)) {
-        let _ = kernel.commit(&batch);
+    let mut emptied: Vec<(u8, &str)> = Vec::new();
+    for table in tables {
+        let mut all = chains.iter().filter(in_reach).filter(|chain| chain.table == *table).peekable();
+        if all.peek().is_some() && all.all(goes) && !emptied.contains(&(number, table)) {
+            emptied.push((number, table));
+        }
+    }
+    match (idle.is_empty(), encode_pruning(&idle, &emptied)) {
+        (false, Ok(batch)) => kernel.commit(&batch).is_ok(),
+        _ => true,
     }
 }
 
