@@ -5,6 +5,7 @@ mod init;
 mod logging;
 mod plan;
 mod run;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -25,12 +26,14 @@ const ISTIO_NAME: &str = "istio-iptables";
 enum Verb {
     Init,
     Plan,
+    Verify,
 }
 
 /// Every command: its name, other names, and what it does.
-const VERBS: [(Verb, &str, &[&str], &str); 2] = [
+const VERBS: [(Verb, &str, &[&str], &str); 3] = [
     (Verb::Init, "init", &[ISTIO_NAME], "Put the interception rules of a pod into the kernel"),
     (Verb::Plan, "plan", &[], "Print what init would do; change nothing"),
+    (Verb::Verify, "verify", &[], "Check that the rules in the kernel do what was asked for"),
 ];
 
 /// Runs what the arguments ask for.
@@ -64,6 +67,7 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
         arguments::Outcome::Parsed(settings, problems) => match verb {
             Verb::Init => init::run(settings, problems),
             Verb::Plan => plan::run(settings, problems),
+            Verb::Verify => verify::run(settings, problems),
         },
     }
 }

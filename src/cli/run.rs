@@ -62,6 +62,8 @@ pub(super) enum Failure {
     ValidationUser { proxy: Uid, own: u32 },
     #[error("validation failed: {}", join(.0))]
     Validation(Vec<ProbeError>),
+    #[error("verification failed: {failed} of {made} probes by packets did not end as they have to")]
+    Live { failed: usize, made: usize },
 }
 
 impl Failure {
@@ -70,6 +72,7 @@ impl Failure {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::IstioNftables(_) | DetectError::Elsewhere { .. }) => Exit::Conflict,
+            Failure::Live { .. } => Exit::ValidationFailed,
             Failure::Validation(errors)
                 if errors.iter().any(|it| matches!(it, ProbeError::NotRedirected { .. })) =>
             {
@@ -154,9 +157,8 @@ impl Run {
         PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)
     }
 
-    /// Writes the program for the pod that is there.
-    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
-        self.refuse_centos()?;
+    /// The pod that is there.
+    pub(super) fn pod(&self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
         let families = self.families(kernel)?;
         let resolvers = match self.config.dns {
             Dns::Resolvers => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
@@ -165,8 +167,14 @@ impl Run {
         for ignored in &resolvers.ignored {
             warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());
         }
+        Ok(Pod { families, resolvers: resolvers.servers })
+    }
+
+    /// Writes the program for the pod that is there.
+    pub(super) fn program(&mut self, kernel: &mut dyn Kernel) -> Result<(Program, Vec<String>), Failure> {
+        self.refuse_centos()?;
+        let pod = self.pod(kernel)?;
         self.phases.end("look");
-        let pod = Pod { families, resolvers: resolvers.servers };
         let program = program::compile(&self.config, &pod);
         let warnings = program::warnings(&self.config, &pod);
         for warning in &warnings {

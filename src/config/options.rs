@@ -108,6 +108,8 @@ pub struct Options {
     pub probe_port: Port,
     /// How long validation may take.
     pub probe_timeout: Duration,
+    /// Prove the rules by packets.
+    pub live: bool,
     /// Which back end was asked for.
     pub backend: BackendChoice,
     /// The network namespace to work in; nothing for the one the process is in.
@@ -142,6 +144,7 @@ impl Options {
             run_validation: reader.switch(&settings::RUN_VALIDATION),
             probe_port: reader.value(&settings::PROBE_PORT),
             probe_timeout: reader.parsed(&settings::PROBE_TIMEOUT, values::duration),
+            live: reader.switch(&settings::LIVE),
             backend: backend(reader),
             network_namespace: path(reader, &settings::NETWORK_NAMESPACE),
             resolv_conf: path(reader, &settings::RESOLV_CONF).unwrap_or_default(),

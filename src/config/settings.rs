@@ -235,6 +235,10 @@ pub const HOST_OS_RELEASE: Setting = value("host-os-release", "FILE", "")
 pub const ALLOW_TPROXY_ON_CENTOS: Setting = switch("allow-tproxy-on-centos")
     .variables(&["ALLOW_TPROXY_ON_CENTOS"])
     .help("Use TPROXY on a CentOS node all the same");
+/// Prove the rules by packets (not in istio-iptables).
+pub const LIVE: Setting = switch("live").help(
+    "With verify: prove by packets of its own what the rules do; takes SYS_ADMIN, SETUID and SETGID next to NET_ADMIN",
+);
 /// How a plan is printed (not in istio-iptables).
 pub const FORMAT: Setting = value("format", "text|json|nft|iptables", "text").help("How a plan is printed");
 
@@ -315,6 +319,7 @@ pub const ALL: &[&Setting] = &[
     &NETWORK_NAMESPACE,
     &CNI_MODE,
     &DRY_RUN,
+    &LIVE,
     &FORMAT,
     &LOCAL_ADDRESS,
     &RECONCILE,
