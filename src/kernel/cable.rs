@@ -98,8 +98,11 @@ impl Cable {
         plug_in(&near, &far_end, name, deadline)?;
         // From here on, dropping it takes the interface away.
         let mut cable = Cable { near, far, far_end, ends: Vec::new() };
-        let up = LinkUnspec::new_with_index(LOOPBACK).up().build();
-        cable.far.wait(cable.far.handle.link().set(up).execute()).map_err(failed("bring up the far end"))?;
+        // A new end refuses to be up as long as it does not know of the other.
+        for (rtnetlink, index) in [(&cable.far, LOOPBACK), (&cable.far, FAR_INDEX), (&cable.near, NEAR_INDEX)] {
+            let up = LinkUnspec::new_with_index(index).up().build();
+            rtnetlink.wait(rtnetlink.handle.link().set(up).execute()).map_err(failed("bring up the cable"))?;
+        }
         for ends in ends {
             let result = cable.address(*ends).map_err(|error| error.to_string());
             cable.ends.push((*ends, result));
@@ -214,20 +217,18 @@ impl Drop for Cable {
     }
 }
 
-/// Makes both ends, up.
+/// Makes both ends.
 fn plug_in(near: &Rtnetlink, far_end: &FarEnd, name: &str, deadline: Instant) -> Result<(), CableError> {
     let namespace = far_end.namespace().map_err(failed("open the network namespace of the far end"))?;
     let peer = LinkUnspec::new_with_index(FAR_INDEX)
         .name(name)
         .address(FAR_MAC.to_vec())
         .setns_by_fd(namespace.as_raw_fd())
-        .up()
         .build();
     let pair = LinkMessageBuilder::<LinkVeth>::new(name, name)
         .index(NEAR_INDEX)
         .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)))
         .address(NEAR_MAC.to_vec())
-        .up()
         .build();
     loop {
         match near.wait(near.handle.link().add(pair.clone()).execute()) {
