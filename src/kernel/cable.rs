@@ -54,8 +54,8 @@ impl Ends {
 #[derive(Debug, thiserror::Error)]
 pub enum CableError {
     /// A privilege is missing.
-    #[error("{0} is needed for a cable out of the pod, and this process does not have it")]
-    Capability(Capability),
+    #[error("a cable out of the pod needs {0}, which this process does not have")]
+    Capability(String),
     /// The kernel refused.
     #[error("cannot {doing}: {source}")]
     Kernel {
@@ -87,10 +87,13 @@ impl Cable {
     /// # Errors
     /// When there is no cable. A family that fails alone is reported by [`Cable::carries`].
     pub fn lay(name: &str, ends: &[Ends], deadline: Instant) -> Result<Cable, CableError> {
-        for needed in [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN] {
-            if !caps::has_cap(None, CapSet::Effective, needed).unwrap_or(false) {
-                return Err(CableError::Capability(needed));
-            }
+        let missing: Vec<String> = [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN]
+            .iter()
+            .filter(|it| !caps::has_cap(None, CapSet::Effective, **it).unwrap_or(false))
+            .map(ToString::to_string)
+            .collect();
+        if !missing.is_empty() {
+            return Err(CableError::Capability(missing.join(" and ")));
         }
         let far_end = FarEnd::start().map_err(failed("make a network namespace"))?;
         let far = far_end.run(Rtnetlink::open).map_err(failed("open a routing socket"))?;
@@ -99,9 +102,12 @@ impl Cable {
         // From here on, dropping it takes the interface away.
         let mut cable = Cable { near, far, far_end, ends: Vec::new() };
         // A new end refuses to be up as long as it does not know of the other.
-        for (rtnetlink, index) in [(&cable.far, LOOPBACK), (&cable.far, FAR_INDEX), (&cable.near, NEAR_INDEX)] {
+        for (rtnetlink, index) in [(&cable.far, LOOPBACK), (&cable.far, FAR_INDEX), (&cable.near, NEAR_INDEX)]
+        {
             let up = LinkUnspec::new_with_index(index).up().build();
-            rtnetlink.wait(rtnetlink.handle.link().set(up).execute()).map_err(failed("bring up the cable"))?;
+            rtnetlink
+                .wait(rtnetlink.handle.link().set(up).execute())
+                .map_err(failed("bring up the cable"))?;
         }
         for ends in ends {
             let result = cable.address(*ends).map_err(|error| error.to_string());

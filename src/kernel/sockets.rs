@@ -35,7 +35,7 @@ pub struct Owner {
 
 /// A user or group that this process may not be.
 #[derive(Debug, thiserror::Error)]
-#[error("{capability} is needed to send as {who}, and this process does not have it")]
+#[error("sending as {who} needs {capability}, which this process does not have")]
 pub struct NotAllowed {
     capability: &'static str,
     who: String,

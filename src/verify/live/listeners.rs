@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
 
 use socket2::{SockAddr, Socket};
 
@@ -64,7 +65,7 @@ impl Place {
         }
     }
 
-    /// A listener of the proxy's has to be the proxy's: its answers are known by their owner.
+    /// Does the proxy or its agent listen there?
     fn is_of_proxy(&self, config: &Config) -> bool {
         let port = self.address.port();
         self.side == Side::Pod
@@ -135,8 +136,12 @@ fn open(config: &Config, cable: Option<&Cable>, place: Place) -> Result<Socket, 
             let listen = || sockets::listen(transport, address, transparent);
             match (config.proxy_uids.first(), config.proxy_gids.first()) {
                 (Some(uid), Some(gid)) if place.is_of_proxy(config) => {
-                    sockets::as_owner(Owner { uid: uid.0, gid: gid.0 }, listen)
-                        .map_err(|error| error.to_string())?
+                    match sockets::as_owner(Owner { uid: uid.0, gid: gid.0 }, listen) {
+                        Ok(opened) => opened,
+                        // Only answers of the DNS agent are known by their owner.
+                        Err(_) if transport == Transport::Tcp => listen(),
+                        Err(error) => return Err(error.to_string()),
+                    }
                 }
                 _ => listen(),
             }
@@ -168,7 +173,7 @@ impl Listener {
         match self.place.transport {
             Transport::Tcp => {
                 while let Ok((connection, peer)) = self.socket.accept() {
-                    let _ = connection.set_linger(Some(std::time::Duration::ZERO));
+                    let _ = connection.set_linger(Some(Duration::ZERO));
                     if let Some(seen) = is_ours(&peer)
                         && connection.send(&self.text(seen)).is_ok()
                     {

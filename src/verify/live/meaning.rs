@@ -59,9 +59,8 @@ pub(super) fn fate(config: &Config, pod: &Pod, call: &Call) -> Fate {
     let intercepted = pod.families.intercepted.contains(call.family());
     match call.caller {
         Caller::Outside if intercepted => inbound(config, call),
-        Caller::Outside => Fate::Itself,
         Caller::Pod(owner) if intercepted => outbound(config, pod, call, owner),
-        Caller::Pod(owner) => uncaptured(config, call, owner),
+        caller => uncaptured(config, call, caller),
     }
 }
 
@@ -155,9 +154,14 @@ fn by_owner(config: &Config, call: &Call, owner: Owner, dns: bool) -> Option<Fat
     None
 }
 
-fn uncaptured(config: &Config, call: &Call, owner: Owner) -> Fate {
+fn uncaptured(config: &Config, call: &Call, caller: Caller) -> Fate {
     let denied = config.uncaptured_family == UncapturedFamily::Deny && call.family() == Family::Ipv6;
-    if denied && !call.to_pod && !is_proxy(config, owner) { Fate::Dropped } else { Fate::Itself }
+    let may_pass = match caller {
+        Caller::Pod(owner) => call.to_pod || is_proxy(config, owner),
+        // The call comes in, but its answer does not go out.
+        Caller::Outside => false,
+    };
+    if denied && !may_pass { Fate::Dropped } else { Fate::Itself }
 }
 
 fn is_loopback(config: &Config, address: IpAddr) -> bool {

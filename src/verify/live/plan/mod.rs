@@ -200,7 +200,7 @@ impl<'a> Planner<'a> {
         let call = self.call(application, Transport::Tcp, self.loopback(), port);
         self.ask(setting, "the application", "", call);
         let call = self.from_outside(port);
-        self.ask(None, "a client", "", call);
+        self.ask(setting, "a client", "", call);
     }
 
     fn loopback(&self) -> IpAddr {
@@ -247,3 +247,6 @@ fn quiet_port(config: &Config) -> u16 {
     let others = 20_000..=u16::MAX;
     QUIET_PORTS.into_iter().chain(others).find(quiet).unwrap_or(QUIET_PORTS[0])
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,8 +118,11 @@ impl Planner<'_> {
                     Family::Ipv6 => drop(list.v6.remove(place)),
                 }
             }
-            let calls: Vec<_> = addresses::candidates(range)
-                .filter(|address| range.addr().is_loopback() || !self.own.contains(address))
+            let local = range.addr().is_loopback();
+            let far = [self.ends.far].into_iter().filter(|far| range.contains(far));
+            let calls: Vec<_> = far
+                .chain(addresses::candidates(range))
+                .filter(|address| local || !(address.is_loopback() || self.own.contains(address)))
                 .map(|address| self.call(self.application, Tcp, address, self.port))
                 .collect();
             let decides = calls.iter().find(|it| self.fate(it) != meaning::fate(&without, self.pod, it));
@@ -144,7 +147,9 @@ impl Planner<'_> {
         }
         // A local call by any but the first of the proxy's users and groups is not sent back (the rules are istio's).
         let Some(uid) = self.config.proxy_uids.first() else { return };
-        let proxy = Owner { uid: uid.0, ..application };
+        // As the proxy is, so that whoever runs as the proxy can ask at least this.
+        let gid = self.config.proxy_gids.first().map_or(application.gid, |gid| gid.0);
+        let proxy = Owner { uid: uid.0, gid };
         let call = self.call(proxy, Tcp, loopback, port);
         self.ask(None, "the proxy", "", call);
         // A call to ::6 would come from ::6 itself, which is how the proxy calls the application.
