@@ -199,8 +199,11 @@ impl<'a> Planner<'a> {
         self.proxies_are_left_alone(&[Transport::Tcp], far, port);
         let call = self.call(application, Transport::Tcp, self.loopback(), port);
         self.ask(setting, "the application", "", call);
-        let call = self.from_outside(port);
-        self.ask(setting, "a client", "", call);
+        // Of a denied family, clients get no answer either; but half a connection would stay in the pod for a while.
+        if !denied {
+            let call = self.from_outside(port);
+            self.ask(None, "a client", "", call);
+        }
     }
 
     fn loopback(&self) -> IpAddr {
