@@ -20,6 +20,9 @@ const RESOLV_CONF: &str = "nameserver 10.96.0.10\nnameserver fd00:96::a\n";
 /// Every kind of exclusion, in both families.
 const EVERYTHING: [&str; 6] =
     ["--dual-stack", "--redirect-dns", "-x", "192.168.0.0/24,10.8.0.0/16,fd00:7::/64", "-o", "22,8000-8100"];
+/// What works takes no more of it than it needs; what does not takes all.
+const PATIENT: &str = "10s";
+const BRIEF: &str = "800ms";
 const TPROXY: [&str; 2] = ["-m", "TPROXY"];
 
 fn flags(more: &[&'static str]) -> Vec<&'static str> {
@@ -36,9 +39,9 @@ fn init(pod: &Namespace, flags: &[&str]) {
 }
 
 /// Verifies; the lines that are not `ok`, and the exit code. Rules, routes and addresses are the same afterwards.
-fn verify(pod: &Namespace, flags: &[&str]) -> (Vec<String>, Option<i32>) {
+fn verify(pod: &Namespace, timeout: &str, flags: &[&str]) -> (Vec<String>, Option<i32>) {
     let before = everything(pod);
-    let output = run(pod, "verify", &[&["--live", "--probe-timeout", "600ms"], flags].concat());
+    let output = run(pod, "verify", &[&["--live", "--probe-timeout", timeout], flags].concat());
     assert_eq!(everything(pod), before);
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().count() > 10, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
@@ -60,13 +63,13 @@ fn everything(pod: &Namespace) -> String {
 }
 
 fn assert_all_ok(pod: &Namespace, flags: &[&str]) {
-    let (other, code) = verify(pod, flags);
+    let (other, code) = verify(pod, PATIENT, flags);
     assert_eq!((other, code), (vec![], Some(0)));
 }
 
 /// Exactly these probes fail: each by a part of its line.
 fn assert_fails(pod: &Namespace, flags: &[&str], expected: &[&str]) {
-    let (lines, code) = verify(pod, flags);
+    let (lines, code) = verify(pod, BRIEF, flags);
     assert_eq!(code, Some(126), "{lines:#?}");
     let matches = lines.len() == expected.len()
         && lines.iter().zip(expected).all(|(line, part)| line.starts_with("FAILED ") && line.contains(part));
@@ -124,7 +127,7 @@ fn interfaces_are_not_probed_and_it_is_said() {
     // The second name is what the cable would be called.
     let flags = flags(&["-c", "net+,mi-probe+"]);
     init(&lab.pod, &flags);
-    let (lines, code) = verify(&lab.pod, &flags);
+    let (lines, code) = verify(&lab.pod, PATIENT, &flags);
     assert_eq!(code, Some(0));
     assert!(
         lines.len() == 2 && lines[0].starts_with("not made  traffic of the interface net+"),
@@ -135,7 +138,7 @@ fn interfaces_are_not_probed_and_it_is_said() {
 #[test]
 fn without_rules_every_capture_fails() {
     let lab = Lab::new(RESOLV_CONF);
-    let (lines, code) = verify(&lab.pod, &flags(&[]));
+    let (lines, code) = verify(&lab.pod, BRIEF, &flags(&[]));
     assert_eq!(code, Some(126));
     assert!(lines.iter().all(|line| line.starts_with("FAILED ")), "{lines:#?}");
     for part in ["goes to the proxy (port 15001)", "goes to the proxy (port 15006)", "DNS agent"] {
@@ -204,24 +207,30 @@ fn a_flushed_chain_is_found() {
     assert!(chains.contains("nat-prerouting"), "{chains}");
     lab.pod.text(&["nft", "flush", "chain", "inet", "mesh-intercept", "nat-prerouting"]);
     let inbound = "which sees";
-    let (lines, code) = verify(&lab.pod, &flags);
+    let (lines, code) = verify(&lab.pod, BRIEF, &flags);
     assert!(code == Some(126) && lines.len() == 2 && !lines[0].contains(inbound), "{lines:#?}");
     assert!(
         lines.iter().all(|line| line.contains("a client from") && line.contains(":15002 goes to the proxy"))
     );
 }
 
-/// Rules that arrive while probes are being made are seen.
+/// Rules that arrive while probes are being made are seen, and every probe is made with them.
 #[test]
 fn rules_may_be_on_their_way() {
     let lab = Lab::new(RESOLV_CONF);
     let flags = flags(&[]);
-    let words = [&[BINARY, "verify", "--live"], &flags[..]].concat();
-    let waiting = lab.pod.command(&words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-    thread::sleep(Duration::from_millis(400));
-    init(&lab.pod, &flags);
-    let output = waiting.wait_with_output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let more = [&flags[..], &["-x", "10.7.0.0/16"]].concat();
+    for (expected, verified) in [(0, &flags), (126, &more)] {
+        let words = [&[BINARY, "verify", "--live", "--probe-timeout", "2s"], &verified[..]].concat();
+        let waiting = lab.pod.command(&words).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        thread::sleep(Duration::from_millis(400));
+        init(&lab.pod, &flags);
+        let output = waiting.wait_with_output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(expected), "{text}");
+        assert_eq!(text.matches("FAILED ").count(), usize::from(expected != 0), "{text}");
+        assert!(lab.pod.output(&[BINARY, "init", "--cleanup-only"]).status.success());
+    }
 }
 
 /// What the proxy and the application hold is not claimed; what can be told all the same is.
@@ -231,7 +240,7 @@ fn held_ports_are_reported_and_do_not_fail() {
     let flags = flags(&[]);
     init(&lab.pod, &flags);
     lab.populate();
-    let (lines, code) = verify(&lab.pod, &flags);
+    let (lines, code) = verify(&lab.pod, PATIENT, &flags);
     assert_eq!(code, Some(0), "{lines:#?}");
     assert!(!lines.is_empty() && lines.iter().all(|line| line.starts_with("not made ")), "{lines:#?}");
     for held in ["port 15001 is held", "port 15006 is held", "port 15053 is held", "port 15020 is held"] {
@@ -243,7 +252,7 @@ fn held_ports_are_reported_and_do_not_fail() {
 }
 
 fn assert_fails_next_to_not_made(pod: &Namespace, flags: &[&str], part: &str) {
-    let (lines, code) = verify(pod, flags);
+    let (lines, code) = verify(pod, BRIEF, flags);
     let failed: Vec<&String> = lines.iter().filter(|line| line.starts_with("FAILED ")).collect();
     assert!(code == Some(126) && failed.len() == 1 && failed[0].contains(part), "{lines:#?}");
 }

@@ -18,7 +18,7 @@ use crate::kernel::sockets::{self, NotAllowed, Transport};
 /// How long the first attempt may take; each further one takes twice as long, up to the longest.
 const FIRST_PATIENCE: Duration = Duration::from_millis(150);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
-/// Between two attempts.
+/// Between two attempts, and the least that one is given.
 const PAUSE: Duration = Duration::from_millis(20);
 /// At a time: each takes two or three of the process's files.
 const MOST_AT_ONCE: usize = 96;
@@ -46,23 +46,33 @@ enum Attempt {
     Impossible(NotAllowed),
 }
 
-/// Makes every call until it arrives where it has to, or time is over.
+/// Makes every call until it arrives where it has to, or time is over. In the end all have done so in one round: what
+/// arrived before the rules did says nothing about them.
 pub(super) fn run(asked: &mut [Asked], listeners: &Listeners, cable: Option<&Cable>, deadline: Instant) {
     let mut patience = FIRST_PATIENCE;
+    let mut again = true;
     loop {
-        let mut pending: Vec<&mut Asked> = asked.iter_mut().filter(|it| !is_settled(it)).collect();
+        let all = again;
+        let mut pending: Vec<&mut Asked> = asked
+            .iter_mut()
+            .filter(|it| !is_settled(it) || (all && it.outcome == Some(Outcome::Passed)))
+            .collect();
         for group in pending.chunks_mut(MOST_AT_ONCE) {
-            let until = deadline.min(Instant::now() + patience);
+            let now = Instant::now();
+            let until = deadline.min(now + patience).max(now + PAUSE);
             let calls: Vec<Call> = group.iter().map(|it| it.call).collect();
             for (asked, attempt) in group.iter_mut().zip(attempt(&calls, listeners, cable, until)) {
                 asked.outcome = Some(judge(asked, attempt));
             }
         }
-        if Instant::now() + PAUSE >= deadline || asked.iter().all(is_settled) {
+        again = asked.iter().all(is_settled);
+        if (again && all) || Instant::now() + PAUSE >= deadline {
             return;
         }
-        thread::sleep(PAUSE);
-        patience = LONGEST_PATIENCE.min(2 * patience);
+        if !again {
+            thread::sleep(PAUSE);
+            patience = LONGEST_PATIENCE.min(2 * patience);
+        }
     }
 }
 
@@ -211,4 +221,59 @@ pub(super) fn needs_cable(asked: &Asked, ends: &[Ends]) -> bool {
     asked.call.caller == Caller::Outside
         || !asked.call.to_pod
         || ends.iter().any(|it| it.near == asked.call.to.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::listeners::Side;
+    use super::*;
+    use crate::kernel::sockets::Owner;
+
+    fn judged(fate: Fate, attempt: Attempt) -> Outcome {
+        let to: SocketAddr = "192.0.2.1:80".parse().unwrap();
+        let caller = Caller::Pod(Owner { uid: 1, gid: 1 });
+        let call = Call { caller, transport: Transport::Tcp, from: None, to, to_pod: false };
+        let place = (fate != Fate::Dropped).then_some(place(80));
+        judge(&Asked { call, fate, place, outcome: None }, attempt)
+    }
+
+    fn place(port: u16) -> Place {
+        let address = SocketAddr::new([192, 0, 2, 1].into(), port);
+        Place { side: Side::Far, transport: Transport::Tcp, address }
+    }
+
+    fn reached(port: u16, seen: &str) -> Attempt {
+        Attempt::Reached { place: place(port), seen: seen.to_owned(), own: "192.0.2.2:5000".to_owned() }
+    }
+
+    #[test]
+    fn only_the_right_token_and_the_caller_s_own_address_pass() {
+        assert_eq!(judged(Fate::Itself, reached(80, "192.0.2.2:5000")), Outcome::Passed);
+        // A proxy that is up and forwards what it should never have got.
+        let wrong = [
+            reached(80, "192.0.2.2:6000"),
+            reached(81, "192.0.2.2:5000"),
+            Attempt::Stranger,
+            Attempt::Silence,
+            Attempt::Refused(io::ErrorKind::ConnectionRefused.into()),
+        ];
+        for attempt in wrong {
+            assert!(matches!(judged(Fate::Itself, attempt), Outcome::Failed { .. }));
+        }
+    }
+
+    #[test]
+    fn silence_is_a_drop_and_a_refusal_is_not() {
+        let refused = |code| Attempt::Refused(io::Error::from_raw_os_error(code));
+        assert_eq!(judged(Fate::Dropped, Attempt::Silence), Outcome::Passed);
+        assert_eq!(judged(Fate::Dropped, refused(nix::libc::EPERM)), Outcome::Passed);
+        let wrong = [
+            refused(nix::libc::ECONNREFUSED),
+            refused(nix::libc::ENETUNREACH),
+            reached(80, "192.0.2.2:5000"),
+        ];
+        for attempt in wrong {
+            assert!(matches!(judged(Fate::Dropped, attempt), Outcome::Failed { .. }));
+        }
+    }
 }

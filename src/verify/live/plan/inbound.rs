@@ -10,7 +10,7 @@ use crate::verify::live::meaning::{Call, Caller};
 
 impl Planner<'_> {
     pub(super) fn inbound(&mut self) {
-        let call = self.from_outside(self.port);
+        let call = self.client_call(self.port);
         self.ask(Some(&INBOUND_PORTS), "a client", "", call);
         let (setting, listed) = match &self.config.inbound_ports {
             InboundPorts::None => return,
@@ -18,15 +18,15 @@ impl Planner<'_> {
             InboundPorts::Only(ports) => (&INBOUND_PORTS, ports),
         };
         for port in self.ends_of(setting, listed) {
-            let call = self.from_outside(port);
+            let call = self.client_call(port);
             self.ask(Some(setting), "a client", "", call);
         }
-        let call = self.from_outside(self.config.tunnel_port.get());
+        let call = self.client_call(self.config.tunnel_port.get());
         self.ask(Some(&INBOUND_TUNNEL_PORT), "a client", "the tunnel port", call);
     }
 
     /// Somebody at the far end of the cable calls the pod.
-    pub(super) fn from_outside(&self, port: u16) -> Call {
+    pub(super) fn client_call(&self, port: u16) -> Call {
         Call {
             caller: Caller::Outside,
             transport: Transport::Tcp,

@@ -201,7 +201,7 @@ impl<'a> Planner<'a> {
         self.ask(setting, "the application", "", call);
         // Of a denied family, clients get no answer either; but half a connection would stay in the pod for a while.
         if !denied {
-            let call = self.from_outside(port);
+            let call = self.client_call(port);
             self.ask(None, "a client", "", call);
         }
     }
