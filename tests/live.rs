@@ -10,11 +10,18 @@
 #[macro_use]
 mod common;
 
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Output, Stdio};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{BINARY, INJECTED, Lab, Namespace, isolate};
+use common::{BINARY, INJECTED, Lab, Namespace, PROXY, isolate};
+use nix::sched::{CloneFlags, setns};
+use nix::unistd::{Uid, setfsuid};
+use socket2::SockRef;
 
 const RESOLV_CONF: &str = "nameserver 10.96.0.10\nnameserver fd00:96::a\n";
 /// Every kind of exclusion, in both families.
@@ -41,8 +48,14 @@ fn init(pod: &Namespace, flags: &[&str]) {
 /// Verifies; the lines that are not `ok`, and the exit code. Rules, routes and addresses are the same afterwards.
 fn verify(pod: &Namespace, timeout: &str, flags: &[&str]) -> (Vec<String>, Option<i32>) {
     let before = everything(pod);
-    let output = run(pod, "verify", &[&["--live", "--probe-timeout", timeout], flags].concat());
+    let result = verify_next_to_others(pod, timeout, flags);
     assert_eq!(everything(pod), before);
+    result
+}
+
+/// The same where others have connections of their own.
+fn verify_next_to_others(pod: &Namespace, timeout: &str, flags: &[&str]) -> (Vec<String>, Option<i32>) {
+    let output = run(pod, "verify", &[&["--live", "--probe-timeout", timeout], flags].concat());
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(text.lines().count() > 10, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     (text.lines().filter(|line| !line.starts_with("ok ")).map(str::to_owned).collect(), output.status.code())
@@ -255,6 +268,41 @@ fn assert_fails_next_to_not_made(pod: &Namespace, flags: &[&str], part: &str) {
     let (lines, code) = verify(pod, BRIEF, flags);
     let failed: Vec<&String> = lines.iter().filter(|line| line.starts_with("FAILED ")).collect();
     assert!(code == Some(126) && failed.len() == 1 && failed[0].contains(part), "{lines:#?}");
+}
+
+/// A proxy that passes on what it gets, as the proxy does.
+fn relay(pod: &Namespace) {
+    let namespace = File::open(pod.path()).unwrap();
+    let (ready, waiting) = mpsc::channel();
+    thread::spawn(move || {
+        setns(namespace, CloneFlags::CLONE_NEWNET).unwrap();
+        setfsuid(Uid::from_raw(PROXY));
+        let listener = TcpListener::bind("0.0.0.0:15001").unwrap();
+        ready.send(()).unwrap();
+        for mut client in listener.incoming().flatten() {
+            let to = SockRef::from(&client).original_dst_v4().unwrap().as_socket().unwrap();
+            let mut bytes = [0; 256];
+            let passed_on = TcpStream::connect(to).and_then(|mut it| it.read(&mut bytes));
+            let _ = passed_on.and_then(|count| client.write_all(&bytes[..count]));
+        }
+    });
+    waiting.recv().unwrap();
+}
+
+/// The real way through the proxy counts, where it was asked for and nowhere else.
+#[test]
+fn a_proxy_that_passes_on_is_no_proof_of_an_exclusion() {
+    let lab = Lab::new(RESOLV_CONF);
+    let flags = flags(&[]);
+    init(&lab.pod, &flags);
+    relay(&lab.pod);
+    let (lines, code) = verify_next_to_others(&lab.pod, PATIENT, &flags);
+    assert_eq!((lines, code), (vec![], Some(0)));
+    let (lines, code) =
+        verify_next_to_others(&lab.pod, BRIEF, &[&flags[..], &["-o", "22,8000-8100,2222"]].concat());
+    assert!(code == Some(126) && lines.len() == 2, "{lines:#?}");
+    assert!(lines[0].contains("192.0.2.1:2222 is left alone") && lines[0].contains("relayed"), "{lines:#?}");
+    assert!(lines[1].contains("IPv6: TCP of the application to [2001:db8:6d69::1]:2222"), "{lines:#?}");
 }
 
 #[test]

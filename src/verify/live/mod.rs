@@ -3,7 +3,7 @@
 //! `plan` says which calls prove a configuration and `meaning` how each has to end; both are pure, and know nothing of
 //! rules. The calls are made over a cable to a namespace of this process ([`crate::kernel::cable`]), to addresses that
 //! need no route of the pod; whoever answers does so with a token that only this process knows. Listeners of ours stand
-//! in for the proxy. Where the proxy itself holds a port, the probes that end there are not made.
+//! in for the proxy. Where the proxy itself holds a port, a call passes if the proxy passes it on; else it is not made.
 
 mod addresses;
 mod listeners;
@@ -90,7 +90,7 @@ pub fn probe(config: &Config, pod: &Pod, own: &[IpAddr], timeout: Duration) -> R
     for (place, question) in questions.iter().enumerate() {
         if let Ok((call, fate)) = question.call {
             let arrives = Place::of(config, &call, fate);
-            asked.push(Asked { call, fate, place: arrives, outcome: None });
+            asked.push(Asked { call, fate, place: arrives, held: None, outcome: None });
             places.push(place);
         }
     }
@@ -144,7 +144,14 @@ fn prepare(config: &Config, asked: &mut [Asked], ends: &[Ends], cable: &Result<C
             listeners.open(config, cable, place);
         }
         if let Some(why) = asked.place.and_then(|place| listeners.missing(&place)) {
-            asked.outcome = Some(Outcome::NotMade { why: why.to_owned() });
+            // To the far end alone: elsewhere the proxy's own connection would leave the pod.
+            let may_pass_on =
+                asked.fate == Fate::Outbound && ends.iter().any(|it| it.far == asked.call.to.ip());
+            if may_pass_on {
+                asked.held = Some(why.to_owned());
+            } else {
+                asked.outcome = Some(Outcome::NotMade { why: why.to_owned() });
+            }
         }
     }
     listeners

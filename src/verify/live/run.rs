@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use socket2::Socket;
 
 use super::Outcome;
-use super::listeners::{Listeners, Place, TOKEN_BYTES};
+use super::listeners::{Listeners, Place, Side, TOKEN_BYTES};
 use super::meaning::{Call, Caller, Fate};
 use crate::kernel::cable::{Cable, Ends};
 use crate::kernel::sockets::{self, NotAllowed, Transport};
@@ -28,6 +28,8 @@ pub(super) struct Asked {
     pub(super) call: Call,
     pub(super) fate: Fate,
     pub(super) place: Option<Place>,
+    /// Why nobody of ours is at that place, where the proxy itself is and is expected to pass the call on.
+    pub(super) held: Option<String>,
     /// Filled in as soon as it is known for good.
     pub(super) outcome: Option<Outcome>,
 }
@@ -81,6 +83,9 @@ fn is_settled(asked: &Asked) -> bool {
 }
 
 fn judge(asked: &Asked, attempt: Attempt) -> Outcome {
+    if let Some(why) = &asked.held {
+        return judge_proxy(why, attempt);
+    }
     let why = match attempt {
         Attempt::Impossible(error) => return Outcome::NotMade { why: error.to_string() },
         Attempt::Reached { place, seen, own } if Some(place) == asked.place => {
@@ -101,6 +106,21 @@ fn judge(asked: &Asked, attempt: Attempt) -> Outcome {
         Attempt::Refused(error) => error.to_string(),
     };
     Outcome::Failed { why }
+}
+
+/// A call that the proxy itself gets comes to its destination all the same, but from the proxy: nobody else knows the
+/// token. A proxy that passes nothing on, or that answers itself, proves nothing.
+fn judge_proxy(held: &str, attempt: Attempt) -> Outcome {
+    match attempt {
+        Attempt::Reached { place, seen, own } if place.side == Side::Far => {
+            if seen == own {
+                Outcome::Failed { why: format!("it came to {place} without passing the proxy") }
+            } else {
+                Outcome::Passed
+            }
+        }
+        _ => Outcome::NotMade { why: held.to_owned() },
+    }
 }
 
 /// Did the other side itself refuse?
@@ -225,7 +245,6 @@ pub(super) fn needs_cable(asked: &Asked, ends: &[Ends]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::listeners::Side;
     use super::*;
     use crate::kernel::sockets::Owner;
 
@@ -234,7 +253,7 @@ mod tests {
         let caller = Caller::Pod(Owner { uid: 1, gid: 1 });
         let call = Call { caller, transport: Transport::Tcp, from: None, to, to_pod: false };
         let place = (fate != Fate::Dropped).then_some(place(80));
-        judge(&Asked { call, fate, place, outcome: None }, attempt)
+        judge(&Asked { call, fate, place, held: None, outcome: None }, attempt)
     }
 
     fn place(port: u16) -> Place {
@@ -259,6 +278,15 @@ mod tests {
         ];
         for attempt in wrong {
             assert!(matches!(judged(Fate::Itself, attempt), Outcome::Failed { .. }));
+        }
+    }
+
+    #[test]
+    fn a_proxy_that_is_up_is_known_by_what_it_passes_on() {
+        assert_eq!(judge_proxy("held", reached(80, "192.0.2.2:6000")), Outcome::Passed);
+        assert!(matches!(judge_proxy("held", reached(80, "192.0.2.2:5000")), Outcome::Failed { .. }));
+        for attempt in [Attempt::Silence, Attempt::Stranger] {
+            assert_eq!(judge_proxy("held", attempt), Outcome::NotMade { why: "held".to_owned() });
         }
     }
 
