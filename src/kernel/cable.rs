@@ -13,7 +13,7 @@ use caps::{CapSet, Capability};
 use futures_util::TryStreamExt;
 use netlink_packet_route::address::{AddressHeaderFlags, AddressMessage};
 use netlink_packet_route::link::{InfoData, InfoVeth, LinkAttribute, LinkMessage, State};
-use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteScope, RouteType};
+use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteScope, RouteType};
 use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use super::far_end::FarEnd;
@@ -113,7 +113,7 @@ impl Cable {
             let result = cable.address(*ends).map_err(|error| error.to_string());
             cable.ends.push((*ends, result));
         }
-        cable.wait_for_carrier(deadline)?;
+        cable.wait_until_it_works(deadline)?;
         Ok(cable)
     }
 
@@ -138,29 +138,26 @@ impl Cable {
         let Some((Ends { near, far }, _)) = ends else {
             return Err(io::Error::other("the cable has no address of this family"));
         };
-        let (key, route) = match (to, *near, *far) {
-            (IpAddr::V4(to), _, IpAddr::V4(far)) => {
-                let key = RouteMessageBuilder::<Ipv4Addr>::new()
-                    .destination_prefix(to, Ipv4Addr::BITS as u8)
-                    .tos(TYPE_OF_SERVICE);
-                (key.clone().build(), key.gateway(far).output_interface(NEAR_INDEX).build())
+        let mut key = host(to);
+        match near {
+            IpAddr::V4(_) => key.header.tos = TYPE_OF_SERVICE,
+            IpAddr::V6(near) => {
+                key.header.source_prefix_length = Ipv6Addr::BITS as u8;
+                key.attributes.push(RouteAttribute::Source(RouteAddress::Inet6(*near)));
             }
-            (IpAddr::V6(to), IpAddr::V6(near), IpAddr::V6(far)) => {
-                let key = RouteMessageBuilder::<Ipv6Addr>::new()
-                    .destination_prefix(to, Ipv6Addr::BITS as u8)
-                    .source_prefix(near, Ipv6Addr::BITS as u8);
-                (key.clone().build(), key.gateway(far).output_interface(NEAR_INDEX).build())
-            }
-            _ => return Err(io::Error::other("the ends of the cable are of two families")),
+        }
+        let mut route = key.clone();
+        let gateway = match far {
+            IpAddr::V4(far) => RouteAddress::Inet(*far),
+            IpAddr::V6(far) => RouteAddress::Inet6(*far),
         };
+        route.attributes.extend([RouteAttribute::Gateway(gateway), RouteAttribute::Oif(NEAR_INDEX)]);
         self.near.wait(self.near.handle.route().add(route).execute())?;
-        let taken: Vec<RouteMessage> =
-            self.near.wait(self.near.handle.route().get(key).execute().try_collect())?;
         let ours = |route: &RouteMessage| {
             route.header.kind == RouteType::Unicast
                 && route.attributes.contains(&RouteAttribute::Oif(NEAR_INDEX))
         };
-        if taken.iter().any(ours) {
+        if self.taken(key)?.iter().any(ours) {
             Ok(())
         } else {
             Err(io::Error::other("other routes or policy rules of the pod come first"))
@@ -197,15 +194,19 @@ impl Cable {
         Ok(())
     }
 
-    /// A cable without carrier swallows packets silently.
-    fn wait_for_carrier(&self, deadline: Instant) -> Result<(), CableError> {
+    /// A cable without carrier swallows packets silently, and so does an IPv6 address that the kernel has taken but whose
+    /// local route it leaves to a work queue.
+    fn wait_until_it_works(&self, deadline: Instant) -> Result<(), CableError> {
+        let up = |rtnetlink, index| {
+            link(rtnetlink, index)
+                .is_ok_and(|it| it.attributes.contains(&LinkAttribute::OperState(State::Up)))
+        };
+        let addressed = |(ends, result): &(Ends, Result<(), String>)| {
+            let local = |route: &RouteMessage| route.header.kind == RouteType::Local;
+            result.is_err() || self.taken(host(ends.near)).is_ok_and(|it| it.iter().any(local))
+        };
         loop {
-            let looked = [(&self.near, NEAR_INDEX), (&self.far, FAR_INDEX)]
-                .map(|(rtnetlink, index)| link(rtnetlink, index));
-            let up = |looked: &io::Result<LinkMessage>| {
-                looked.as_ref().is_ok_and(|it| it.attributes.contains(&LinkAttribute::OperState(State::Up)))
-            };
-            if looked.iter().all(up) {
+            if up(&self.near, NEAR_INDEX) && up(&self.far, FAR_INDEX) && self.ends.iter().all(addressed) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
@@ -213,6 +214,11 @@ impl Cable {
             }
             thread::sleep(PAUSE);
         }
+    }
+
+    /// The route that the pod takes for this key.
+    fn taken(&self, key: RouteMessage) -> io::Result<Vec<RouteMessage>> {
+        self.near.wait(self.near.handle.route().get(key).execute().try_collect())
     }
 }
 
@@ -254,6 +260,18 @@ fn plug_in(near: &Rtnetlink, far_end: &FarEnd, name: &str, deadline: Instant) ->
 fn link(rtnetlink: &Rtnetlink, index: u32) -> io::Result<LinkMessage> {
     let mut found = rtnetlink.handle.link().get().match_index(index).execute();
     rtnetlink.wait(async { found.try_next().await })?.ok_or_else(|| io::ErrorKind::NotFound.into())
+}
+
+/// The route to one address.
+fn host(to: IpAddr) -> RouteMessage {
+    match to {
+        IpAddr::V4(to) => {
+            RouteMessageBuilder::<Ipv4Addr>::new().destination_prefix(to, Ipv4Addr::BITS as u8).build()
+        }
+        IpAddr::V6(to) => {
+            RouteMessageBuilder::<Ipv6Addr>::new().destination_prefix(to, Ipv6Addr::BITS as u8).build()
+        }
+    }
 }
 
 fn prefix(address: IpAddr) -> u8 {

@@ -20,6 +20,8 @@ const FIRST_PATIENCE: Duration = Duration::from_millis(150);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(1);
 /// Between two attempts, and the least that one is given.
 const PAUSE: Duration = Duration::from_millis(20);
+/// For what has arrived in time and was not looked at yet.
+const GRACE: Duration = Duration::from_millis(500);
 /// At a time: each takes two or three of the process's files.
 const MOST_AT_ONCE: usize = 96;
 
@@ -60,11 +62,12 @@ pub(super) fn run(asked: &mut [Asked], listeners: &Listeners, cable: Option<&Cab
             .filter(|it| !is_settled(it) || (all && it.outcome == Some(Outcome::Passed)))
             .collect();
         for group in pending.chunks_mut(MOST_AT_ONCE) {
-            let now = Instant::now();
-            let until = deadline.min(now + patience).max(now + PAUSE);
             let calls: Vec<Call> = group.iter().map(|it| it.call).collect();
-            for (asked, attempt) in group.iter_mut().zip(attempt(&calls, listeners, cable, until)) {
-                asked.outcome = Some(judge(asked, attempt));
+            let patience = patience.min(deadline.saturating_duration_since(Instant::now())).max(PAUSE);
+            for (asked, attempt) in group.iter_mut().zip(attempt(&calls, listeners, cable, patience)) {
+                let outcome = judge(asked, attempt);
+                tracing::debug!(to = %asked.call.to, transport = ?asked.call.transport, ?outcome, "attempt");
+                asked.outcome = Some(outcome);
             }
         }
         again = asked.iter().all(is_settled);
@@ -137,12 +140,18 @@ struct Client {
     answer: Vec<u8>,
 }
 
-fn attempt(calls: &[Call], listeners: &Listeners, cable: Option<&Cable>, until: Instant) -> Vec<Attempt> {
+fn attempt(calls: &[Call], listeners: &Listeners, cable: Option<&Cable>, patience: Duration) -> Vec<Attempt> {
     let mut clients: Vec<Result<Client, Attempt>> = calls.iter().map(|call| start(call, cable)).collect();
     // Connections that were answered: whoever called ends them.
     let mut answered = Vec::new();
-    while clients.iter().any(Result::is_ok) && Instant::now() < until {
+    let until = Instant::now() + patience;
+    while clients.iter().any(Result::is_ok) {
         let (ready_listeners, ready_clients) = wait(listeners, &clients, until);
+        // On a busy machine time may pass without this process: what has arrived meanwhile counts.
+        let nothing = ready_clients.is_empty() && !ready_listeners.contains(&true);
+        if Instant::now() >= if nothing { until } else { until + GRACE } {
+            break;
+        }
         let own: Vec<SocketAddr> = clients.iter().flatten().map(|it| it.own).collect();
         for (listener, _) in listeners.all.iter().zip(ready_listeners).filter(|(_, ready)| *ready) {
             answered.extend(listener.answer(|peer| own.contains(&peer)));
@@ -244,64 +253,4 @@ pub(super) fn needs_cable(asked: &Asked, ends: &[Ends]) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::kernel::sockets::Owner;
-
-    fn judged(fate: Fate, attempt: Attempt) -> Outcome {
-        let to: SocketAddr = "192.0.2.1:80".parse().unwrap();
-        let caller = Caller::Pod(Owner { uid: 1, gid: 1 });
-        let call = Call { caller, transport: Transport::Tcp, from: None, to, to_pod: false };
-        let place = (fate != Fate::Dropped).then_some(place(80));
-        judge(&Asked { call, fate, place, held: None, outcome: None }, attempt)
-    }
-
-    fn place(port: u16) -> Place {
-        let address = SocketAddr::new([192, 0, 2, 1].into(), port);
-        Place { side: Side::Far, transport: Transport::Tcp, address }
-    }
-
-    fn reached(port: u16, seen: &str) -> Attempt {
-        Attempt::Reached { place: place(port), seen: seen.to_owned(), own: "192.0.2.2:5000".to_owned() }
-    }
-
-    #[test]
-    fn only_the_right_token_and_the_caller_s_own_address_pass() {
-        assert_eq!(judged(Fate::Itself, reached(80, "192.0.2.2:5000")), Outcome::Passed);
-        // A proxy that is up and forwards what it should never have got.
-        let wrong = [
-            reached(80, "192.0.2.2:6000"),
-            reached(81, "192.0.2.2:5000"),
-            Attempt::Stranger,
-            Attempt::Silence,
-            Attempt::Refused(io::ErrorKind::ConnectionRefused.into()),
-        ];
-        for attempt in wrong {
-            assert!(matches!(judged(Fate::Itself, attempt), Outcome::Failed { .. }));
-        }
-    }
-
-    #[test]
-    fn a_proxy_that_is_up_is_known_by_what_it_passes_on() {
-        assert_eq!(judge_proxy("held", reached(80, "192.0.2.2:6000")), Outcome::Passed);
-        assert!(matches!(judge_proxy("held", reached(80, "192.0.2.2:5000")), Outcome::Failed { .. }));
-        for attempt in [Attempt::Silence, Attempt::Stranger] {
-            assert_eq!(judge_proxy("held", attempt), Outcome::NotMade { why: "held".to_owned() });
-        }
-    }
-
-    #[test]
-    fn silence_is_a_drop_and_a_refusal_is_not() {
-        let refused = |code| Attempt::Refused(io::Error::from_raw_os_error(code));
-        assert_eq!(judged(Fate::Dropped, Attempt::Silence), Outcome::Passed);
-        assert_eq!(judged(Fate::Dropped, refused(nix::libc::EPERM)), Outcome::Passed);
-        let wrong = [
-            refused(nix::libc::ECONNREFUSED),
-            refused(nix::libc::ENETUNREACH),
-            reached(80, "192.0.2.2:5000"),
-        ];
-        for attempt in wrong {
-            assert!(matches!(judged(Fate::Dropped, attempt), Outcome::Failed { .. }));
-        }
-    }
-}
+mod tests;
