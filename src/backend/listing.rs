@@ -38,6 +38,26 @@ impl Listing {
         self.places.iter().find(|place| place.name == name)
     }
 
+    /// Makes one place of those with the same name.
+    pub fn merge_same_names(&mut self) {
+        let mut merged: Vec<Place> = Vec::new();
+        for place in self.places.drain(..) {
+            match merged.iter_mut().find(|other| other.name == place.name) {
+                Some(there) => {
+                    there.lines.extend(
+                        place
+                            .lines
+                            .into_iter()
+                            .filter(|line| !there.lines.contains(line))
+                            .collect::<Vec<_>>(),
+                    );
+                }
+                None => merged.push(place),
+            }
+        }
+        self.places = merged;
+    }
+
     /// Adds the places of another listing.
     #[must_use]
     pub fn and(mut self, other: Listing) -> Listing {

@@ -154,6 +154,14 @@ impl State {
         })
     }
 
+    /// Rules of others in the chains of hooks that packets meet before ours, where the back end has such chains.
+    pub fn foreign_before_ours(&self) -> Vec<String> {
+        match &self.rules {
+            Rules::Nftables(_) => Vec::new(),
+            Rules::Iptables(held) => held.foreign_before_ours(),
+        }
+    }
+
     /// Is nothing of ours there?
     pub fn is_empty(&self) -> bool {
         self.routing.is_empty()

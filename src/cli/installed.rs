@@ -25,7 +25,10 @@ pub(super) struct Found {
 pub(super) fn find(run: &mut Run, kernel: &mut System) -> Result<Found, Failure> {
     check_capabilities(run)?;
     let installed = look(kernel, run)?;
-    capabilities::keep_only_needed(neediest(&installed))?;
+    // Packets that are sent as somebody else, on a cable to another namespace, need more.
+    if !run.options.live {
+        capabilities::keep_only_needed(neediest(&installed))?;
+    }
     if !run.is_configured {
         for record in records(run, kernel, &installed)? {
             adopt(run, &record);

@@ -9,6 +9,7 @@ mod plan;
 mod run;
 mod status;
 mod trial;
+mod verify;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -31,14 +32,16 @@ enum Verb {
     Plan,
     Cleanup,
     Status,
+    Verify,
 }
 
 /// Every command: its name, other names, and what it does.
-const VERBS: [(Verb, &str, &[&str], &str); 4] = [
+const VERBS: [(Verb, &str, &[&str], &str); 5] = [
     (Verb::Init, "init", &[ISTIO_NAME], "Put the interception rules of a pod into the kernel"),
     (Verb::Plan, "plan", &[], "Print what init would do; change nothing"),
     (Verb::Cleanup, "cleanup", &[], "Remove the rules from every back end, and the routes that go with them"),
     (Verb::Status, "status", &[], "Print what is installed, and what each rule has counted"),
+    (Verb::Verify, "verify", &[], "Check that the rules in the kernel do what was asked for"),
 ];
 
 /// Runs what the arguments ask for.
@@ -74,6 +77,7 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
             Verb::Plan => plan::run(settings, problems),
             Verb::Cleanup => cleanup::run(settings, problems),
             Verb::Status => status::run(settings, problems),
+            Verb::Verify => verify::run(settings, problems),
         },
     }
 }

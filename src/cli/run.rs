@@ -53,6 +53,17 @@ pub(super) enum Failure {
          without a gap. To be added (+) and removed (-):\n{0}"
     )]
     Drift(Difference),
+    #[error(
+        "the rules are not those that were asked for: `mesh-intercept init --reconcile` with the same flags replaces them"
+    )]
+    Differs,
+    #[error("nothing of ours is here")]
+    NothingThere,
+    #[error(
+        "nothing says what should be there: this back end keeps no record of the configuration, or it did not fit. Give \
+         the flags of init"
+    )]
+    NotRecorded,
     #[error("{}", join(.0))]
     Cleanup(Vec<ApplyError>),
     #[error(
@@ -72,6 +83,8 @@ pub(super) enum Failure {
     ValidationUser { proxy: Uid, own: u32 },
     #[error("validation failed: {}", join(errors))]
     Validation { errors: Vec<ProbeError>, code: u8 },
+    #[error("verification failed: {failed} of {made} probes by packets did not end as they have to")]
+    Live { failed: usize, made: usize, code: u8 },
 }
 
 impl Failure {
@@ -79,7 +92,12 @@ impl Failure {
         match self {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
-            Failure::Detect(DetectError::Elsewhere { .. }) | Failure::Drift(_) => Exit::Conflict,
+            Failure::Detect(DetectError::Elsewhere { .. })
+            | Failure::Drift(_)
+            | Failure::Differs
+            | Failure::NothingThere => Exit::Conflict,
+            Failure::NotRecorded => Exit::BadInput,
+            Failure::Live { code, .. } => Exit::ValidationFailed(*code),
             Failure::Validation { errors, code }
                 if errors.iter().any(|it| matches!(it, ProbeError::NotRedirected { .. })) =>
             {
@@ -178,9 +196,8 @@ impl Run {
         PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)
     }
 
-    /// Says what should be there in the pod that is there, and what is worth a warning.
-    pub(super) fn target(&mut self, kernel: &mut dyn Kernel) -> Result<(Target, Vec<String>), Failure> {
-        self.refuse_centos()?;
+    /// The pod that is there.
+    pub(super) fn pod(&self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
         let families = self.families(kernel)?;
         let resolvers = match self.config.dns {
             Dns::Resolvers => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
@@ -189,8 +206,14 @@ impl Run {
         for ignored in &resolvers.ignored {
             warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());
         }
+        Ok(Pod { families, resolvers: resolvers.servers })
+    }
+
+    /// Says what should be there in the pod that is there, and what is worth a warning.
+    pub(super) fn target(&mut self, kernel: &mut dyn Kernel) -> Result<(Target, Vec<String>), Failure> {
+        self.refuse_centos()?;
+        let pod = self.pod(kernel)?;
         self.phases.end("look");
-        let pod = Pod { families, resolvers: resolvers.servers };
         let target = self.target_for(&pod);
         let warnings = program::warnings(&self.config, &pod);
         for warning in &warnings {

@@ -83,6 +83,14 @@ impl CidrSet {
     pub fn is_empty(&self) -> bool {
         self.v4.is_empty() && self.v6.is_empty()
     }
+
+    /// Is this address in any of them?
+    pub fn covers(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(address) => self.v4.iter().any(|net| net.contains(&address)),
+            IpAddr::V6(address) => self.v6.iter().any(|net| net.contains(&address)),
+        }
+    }
 }
 
 impl FromIterator<Cidr> for CidrSet {

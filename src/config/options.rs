@@ -125,6 +125,8 @@ pub struct Options {
     pub probe_timeout: Duration,
     /// The exit code of a failed validation.
     pub validation_exit_code: u8,
+    /// Prove the rules by packets.
+    pub live: bool,
     /// Which back end was asked for.
     pub backend: BackendChoice,
     /// The network namespace to work in; nothing for the one the process is in.
@@ -166,6 +168,7 @@ impl Options {
             probe_port: reader.value(&settings::PROBE_PORT),
             probe_timeout: reader.parsed(&settings::PROBE_TIMEOUT, values::duration),
             validation_exit_code: reader.parsed(&settings::VALIDATION_EXIT_CODE, exit_code),
+            live: reader.switch(&settings::LIVE),
             backend: backend(reader),
             network_namespace: path(reader, &settings::NETWORK_NAMESPACE),
             resolv_conf: path(reader, &settings::RESOLV_CONF).unwrap_or_default(),

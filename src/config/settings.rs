@@ -266,6 +266,12 @@ pub const WATCH: Setting =
 pub const VALIDATION_EXIT_CODE: Setting = value("validation-exit-code", "CODE", "126")
     .variables(&["MESH_INTERCEPT_VALIDATION_EXIT_CODE"])
     .help("Exit code of a failed validation: istio's controllers look for 126, linkerd's for 95");
+/// Prove the rules by packets (not in istio-iptables).
+pub const LIVE: Setting = switch("live").help(
+    "With verify: prove by packets of its own what the rules do; takes SYS_ADMIN, SETUID and SETGID next to NET_ADMIN",
+);
+/// How a plan is printed (not in istio-iptables).
+pub const FORMAT: Setting = value("format", "text|json|nft|iptables", "text").help("How a plan is printed");
 
 /// Groups whose outbound traffic is captured (environment only).
 pub const OWNER_GROUPS: Setting = list("", "GROUPS")
@@ -346,6 +352,8 @@ pub const ALL: &[&Setting] = &[
     &DRY_RUN,
     &OUTPUT,
     &WATCH,
+    &LIVE,
+    &FORMAT,
     &LOCAL_ADDRESS,
     &RECONCILE,
     &MIGRATE,

@@ -1,7 +1,9 @@
 //! Effects and nothing else: sockets, processes, namespaces, capabilities, files.
 
 mod addresses;
+pub mod cable;
 pub mod capabilities;
+mod far_end;
 pub mod files;
 pub mod netfilter;
 pub mod netns;
@@ -10,6 +12,7 @@ pub mod programs;
 #[cfg(test)]
 pub(crate) mod recording;
 mod routing;
+pub mod sockets;
 mod system;
 
 pub use system::System;

@@ -27,7 +27,7 @@ const TABLE_IN_ATTRIBUTE: u8 = 0;
 /// A connection to rtnetlink, in the network namespace in which it was opened.
 pub(super) struct Rtnetlink {
     runtime: tokio::runtime::Runtime,
-    handle: Handle,
+    pub(super) handle: Handle,
 }
 
 impl Rtnetlink {
@@ -185,7 +185,10 @@ impl Rtnetlink {
         Ok(rules.iter().filter_map(PlainRule::read).collect())
     }
 
-    fn wait<T>(&self, request: impl Future<Output = Result<T, rtnetlink::Error>>) -> io::Result<T> {
+    pub(super) fn wait<T>(
+        &self,
+        request: impl Future<Output = Result<T, rtnetlink::Error>>,
+    ) -> io::Result<T> {
         self.runtime.block_on(request).map_err(|error| match error {
             rtnetlink::Error::NetlinkError(message) => message.to_io(),
             other => io::Error::other(other),

@@ -131,6 +131,19 @@ impl Held {
         listing(&self.families)
     }
 
+    /// Rules of others in the chains of hooks that packets meet before ours.
+    pub fn foreign_before_ours(&self) -> Vec<String> {
+        let tables = self
+            .families
+            .iter()
+            .flat_map(|(family, state)| state.tables.iter().map(move |table| (family, table)));
+        tables
+            .flat_map(|(family, table)| {
+                table.before_ours.iter().map(move |rule| format!("{family} {} {rule}", table.table))
+            })
+            .collect()
+    }
+
     /// The marks that rules give to connections which TPROXY intercepts.
     pub fn tproxy_marks(&self) -> Vec<Mark> {
         let tables = self.families.iter().filter_map(|(_, state)| state.table("mangle"));

@@ -84,6 +84,14 @@ fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, boo
             });
         }
     }
+    let is_ours = |rule: &Found<'_>| {
+        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place == Some(rule.place))
+    };
+    let is_before = |rule: &&Found<'_>| {
+        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place > Some(rule.place))
+    };
+    let before = found.iter().filter(is_before).filter(|rule| !is_ours(rule));
+    table.before_ours = before.map(|rule| format!("{} {}", rule.chain, rule.specification)).collect();
     (table, changing)
 }
 

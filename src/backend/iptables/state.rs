@@ -57,6 +57,8 @@ pub struct TableState {
     pub hooks: Vec<HookLine>,
     /// The first barrier of each chain that has one.
     pub barriers: Vec<Barrier>,
+    /// Rules of others that packets meet before rules of ours.
+    pub before_ours: Vec<String>,
     /// Chains of ours to which rules of others lead: they can be emptied, not removed.
     pub needed: Vec<String>,
 }
