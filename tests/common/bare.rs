@@ -10,7 +10,7 @@ pub const BACK_ENDS: [&str; 3] = ["nftables", "iptables-nft", "iptables-legacy"]
 /// The command that puts rules in.
 pub const INIT: &[&str] = &[BINARY, "init"];
 /// The command that removes everything of ours.
-pub const CLEANUP: &[&str] = &[BINARY, "init", "--cleanup-only"];
+pub const CLEANUP: &[&str] = &[BINARY, "cleanup"];
 /// Both families, with rules in raw, mangle and nat, and with routes.
 pub const EVERYTHING: &[&str] =
     &["--dual-stack", "-u", "1337", "-m", "TPROXY", "-b", "*", "--redirect-dns=true", "--capture-all-dns"];
