@@ -37,8 +37,6 @@ struct Change {
     inward: &'static [&'static str],
     replacements: u32,
     connections: u64,
-    /// Do packets take long from one chain to the next?
-    slowly: bool,
 }
 
 fn lists_and_dns() -> Change {
@@ -54,7 +52,6 @@ fn lists_and_dns() -> Change {
         inward: &[POD_V4, POD_V6],
         replacements: 100,
         connections: 20_000,
-        slowly: true,
     }
 }
 
@@ -63,7 +60,6 @@ fn redirect_and_tproxy() -> Change {
         other: [&INJECTED[..], &["--dual-stack", "-m", "TPROXY"]].concat(),
         replacements: 30,
         connections: 10_000,
-        slowly: false,
         ..lists_and_dns()
     }
 }
@@ -76,7 +72,6 @@ fn one_family_and_both() -> Change {
         inward: &[POD_V4],
         replacements: 30,
         connections: 10_000,
-        slowly: false,
         ..lists_and_dns()
     }
 }
@@ -93,9 +88,7 @@ fn check(backend: &str, change: Change) {
     let (started, mut replacements, mut meanwhile) = (Instant::now(), 0, 0);
     wait_for_more(&load, 0);
     while replacements < change.replacements || total(&load.answers()) < change.connections {
-        if change.slowly {
-            lab.pod.text(&["nft", "-f", "/run/slow.nft"]);
-        }
+        lab.pod.text(&["nft", "-f", "/run/slow.nft"]);
         let at_first = load.answers();
         replace(&lab, backend, if replacements % 2 == 0 { &change.other } else { &change.one });
         replacements += 1;

@@ -1,6 +1,7 @@
 //! What a namespace holds, chain by chain, in an order that does not depend on what was made first.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::Namespace;
 
@@ -38,7 +39,12 @@ impl Snapshot {
         std::fs::write("/run/look6", format!("{look}address show dev lo\n")).unwrap();
         let variant = backend.trim_start_matches("iptables-");
         let commands = COMMANDS.replace("BACKEND", backend).replace("VARIANT", variant);
-        let text = pod.text(&["sh", "-c", &commands]);
+        let mut text = pod.text(&["sh", "-c", &commands]);
+        // The kernel makes an address usable, and its route, a moment after it was added.
+        while text.contains(" tentative") {
+            std::thread::sleep(Duration::from_millis(1));
+            text = pod.text(&["sh", "-c", &commands]);
+        }
         let mut snapshot = Snapshot::default();
         for section in text.trim_start_matches('@').split("\n@") {
             let (name, text) = section.split_once('\n').unwrap_or((section, ""));
