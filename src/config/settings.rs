@@ -270,8 +270,6 @@ pub const VALIDATION_EXIT_CODE: Setting = value("validation-exit-code", "CODE", 
 pub const LIVE: Setting = switch("live").help(
     "With verify: prove by packets of its own what the rules do; takes SYS_ADMIN, SETUID and SETGID next to NET_ADMIN",
 );
-/// How a plan is printed (not in istio-iptables).
-pub const FORMAT: Setting = value("format", "text|json|nft|iptables", "text").help("How a plan is printed");
 
 /// Groups whose outbound traffic is captured (environment only).
 pub const OWNER_GROUPS: Setting = list("", "GROUPS")
@@ -353,7 +351,6 @@ pub const ALL: &[&Setting] = &[
     &OUTPUT,
     &WATCH,
     &LIVE,
-    &FORMAT,
     &LOCAL_ADDRESS,
     &RECONCILE,
     &MIGRATE,
