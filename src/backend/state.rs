@@ -48,7 +48,7 @@ impl Target {
     pub fn listing(&self, backend: BackendKind) -> Result<Listing, RestoreError> {
         let rules = match self.render(backend)? {
             Rendered::Nftables { ruleset, .. } => nftables::listing(&ruleset),
-            Rendered::Iptables(families) => iptables::listing(&families),
+            Rendered::Iptables(families) => iptables::listing(backend, &families),
         };
         Ok(with_routing(rules, &self.routing()))
     }

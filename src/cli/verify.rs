@@ -25,7 +25,10 @@ pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
 struct Verification {
+    /// The back end that was looked at.
     backend: &'static str,
+    /// Why the rules could not be compared, if they could not.
+    not_compared: Option<String>,
     /// What is missing, and what is too much; empty when the rules are exactly those that were asked for.
     difference: Difference,
     /// Rules of others that packets meet before ours.
@@ -37,11 +40,18 @@ struct Verification {
 fn execute(run: &mut Run) -> Result<(), Failure> {
     run.enter_namespace()?;
     let kernel = &mut System::default();
-    let found = installed::find(run, kernel)?;
-    let probes = if run.options.live { Some(probe(run, kernel)?) } else { None };
+    let live = run.options.live;
+    // Finds the configuration that was recorded, if there are no flags.
+    let before = installed::find(run, kernel);
+    let probes = if live { Some(probe(run, kernel)?) } else { None };
     // Rules may have arrived while packets were sent.
-    let found = if probes.is_some() { installed::find(run, kernel)? } else { found };
-    let verification = Verification { probes, ..compared(run, &found)? };
+    let found = if live && before.is_ok() { installed::find(run, kernel) } else { before };
+    let compared = match found {
+        // Packets can be sent by somebody who may not look at the rules.
+        Err(Failure::Capability(missing)) if live => Verification::without_comparison(missing.to_string()),
+        found => compared(run, &found?)?,
+    };
+    let verification = Verification { probes, ..compared };
     show(&match run.options.format {
         Format::Json => format!("{:#}\n", serde_json::json!(verification)),
         _ => text(&verification),
@@ -88,19 +98,34 @@ fn compared(run: &Run, found: &Found) -> Result<Verification, Failure> {
     wanted.merge_same_names();
     let before_ours = found.states.iter().flat_map(State::foreign_before_ours).collect();
     let difference = compare(&there, &wanted).without_untouched();
-    Ok(Verification { backend: backend.name(), difference, before_ours, probes: None })
+    let backend = backend.name();
+    Ok(Verification { backend, not_compared: None, difference, before_ours, probes: None })
+}
+
+impl Verification {
+    fn without_comparison(why: String) -> Verification {
+        let difference = Difference::default();
+        Verification { backend: "", not_compared: Some(why), difference, before_ours: vec![], probes: None }
+    }
 }
 
 fn text(verification: &Verification) -> String {
-    let mut text = match verification.difference.is_none() {
-        true => format!("ok        the rules in {} are exactly those asked for\n", verification.backend),
-        false => format!("DIFFERS   missing (+) and unexpected (-):\n{}", verification.difference),
+    let mut text = match (&verification.not_compared, verification.difference.is_none()) {
+        (Some(why), _) => format!("not done  the comparison of the rules: {}\n", first_line(why)),
+        (None, true) => {
+            format!("ok        the rules in {} are exactly those asked for\n", verification.backend)
+        }
+        (None, false) => format!("DIFFERS   missing (+) and unexpected (-):\n{}", verification.difference),
     };
     for rule in &verification.before_ours {
         text.push_str(&format!("note      a rule of others comes before ours: {rule}\n"));
     }
     text.extend(verification.probes.iter().flat_map(|report| &report.probes).map(line));
     text
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
 }
 
 /// One line a probe.

@@ -128,7 +128,7 @@ impl Held {
 
     /// As places.
     pub fn listing(&self) -> Listing {
-        listing(&self.families)
+        listing(self.variant, &self.families)
     }
 
     /// Rules of others in the chains of hooks that packets meet before ours.
@@ -162,8 +162,8 @@ impl Held {
 }
 
 /// Both families as places.
-pub fn listing(families: &[(Family, FamilyState); 2]) -> Listing {
-    families.iter().fold(Listing::default(), |all, (family, state)| all.and(state.listing(*family)))
+pub fn listing(variant: BackendKind, families: &[(Family, FamilyState); 2]) -> Listing {
+    families.iter().fold(Listing::default(), |all, (family, state)| all.and(state.listing(variant, *family)))
 }
 
 /// Turns what is there into what is wanted; with `all`, also tables that are equal already. When one family fails, both

@@ -2,6 +2,7 @@
 
 use crate::backend::listing::{Count, Listing};
 use crate::backend::standing::Standing;
+use crate::config::BackendKind;
 use crate::config::families::Family;
 
 /// One rule as `iptables-save` writes it, without `-A CHAIN`.
@@ -176,17 +177,18 @@ impl FamilyState {
         (rest(self), rest(wanted))
     }
 
-    /// As places.
-    pub fn listing(&self, family: Family) -> Listing {
+    /// As places of this variant.
+    pub fn listing(&self, variant: BackendKind, family: Family) -> Listing {
+        let variant = variant.name();
         let mut listing = Listing::default();
         for table in &self.tables {
             for (name, lines) in table.chains_and_rules() {
-                listing.push(format!("iptables {} {name} ({family})", table.table), lines);
+                listing.push(format!("{variant} {} {name} ({family})", table.table), lines);
             }
         }
         if self.changing {
             let line = "a replacement was begun and not ended".to_owned();
-            listing.push(format!("iptables nat chain {} ({family})", super::script::CHANGE), vec![line]);
+            listing.push(format!("{variant} nat chain {} ({family})", super::script::CHANGE), vec![line]);
         }
         listing
     }
