@@ -7,8 +7,8 @@ mod common;
 
 use std::process::Stdio;
 
-use common::bare::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints};
 use common::isolate;
+use common::pod::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints};
 use common::snapshot::Snapshot;
 
 const A: &[&str] = &["-x", "10.0.0.0/8,fd00:99::/64", "-o", "3306"];

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
-use common::bare::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints};
+use common::pod::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints};
 use common::snapshot::Snapshot;
 use common::{Namespace, isolate};
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::process::Output;
 
-use common::bare::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints, shadow};
+use common::pod::{CLEANUP, EVERYTHING, INIT, assert_ok, bare_pod, complaints, shadow};
 use common::snapshot::Snapshot;
 use common::{Namespace, isolate};
 

@@ -12,7 +12,6 @@
     reason = "a test that cannot be set up has failed"
 )]
 
-pub mod bare;
 pub mod load;
 pub mod pod;
 pub mod snapshot;

@@ -10,6 +10,14 @@ pub const BACK_ENDS: [&str; 3] = ["nftables", "iptables-nft", "iptables-legacy"]
 pub const TPROXY: [&str; 8] =
     ["-u", "1337", "-m", "TPROXY", "-b", "*", "--redirect-dns=true", "--capture-all-dns"];
 
+/// The command that puts rules in.
+pub const INIT: &[&str] = &[BINARY, "init"];
+/// The command that removes everything of ours.
+pub const CLEANUP: &[&str] = &[BINARY, "cleanup"];
+/// Both families, with rules in raw, mangle and nat, and with routes.
+pub const EVERYTHING: &[&str] =
+    &["--dual-stack", "-u", "1337", "-m", "TPROXY", "-b", "*", "--redirect-dns=true", "--capture-all-dns"];
+
 /// A namespace with both families, as a pod has it before its rules.
 pub fn pod() -> Namespace {
     isolate("");

@@ -1,13 +1,17 @@
 //! iptables, either variant: the rules of istio-iptables to the letter, through the restore programs.
 
+mod held;
+mod programs;
 mod render;
 mod restore;
 mod save;
 mod script;
 mod state;
 
+pub use held::{Held, current, listing, read, wanted};
+pub use programs::RestoreError;
 pub use render::render;
-pub use restore::{Held, RestoreError, current, listing, read, remove, replace, wanted};
+pub use restore::{remove, replace};
 pub use save::CHAINS;
 pub use script::{CHANGE, transition};
 pub use state::{FamilyState, Line, TableState};

@@ -1,0 +1,151 @@
+//! What one variant of iptables holds of ours in both families, and what it should hold.
+
+use super::programs::{Programs, RestoreError};
+use super::render::render;
+use super::save::ours;
+use super::state::FamilyState;
+use crate::backend::listing::Listing;
+use crate::backend::standing::Standing;
+use crate::config::BackendKind;
+use crate::config::families::Family;
+use crate::config::values::Mark;
+use crate::kernel::Kernel;
+use crate::netlink::family_number;
+use crate::program::{Match, Program};
+
+/// `iptables-restore` splits a line into at most 255 words (MAX_ARGC), and each group takes five.
+const MOST_OWNERS: usize = 49;
+
+/// What one variant of iptables holds of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The variant.
+    pub variant: BackendKind,
+    /// Both families.
+    pub families: [(Family, FamilyState); 2],
+}
+
+/// What iptables has to hold.
+///
+/// # Errors
+/// When the restore programs cannot read it.
+pub fn wanted(program: &Program) -> Result<[(Family, FamilyState); 2], RestoreError> {
+    for (_, rule) in program.rules() {
+        for condition in &rule.matches {
+            if let Match::NotOwnerGid(gids) = condition
+                && gids.len() > MOST_OWNERS
+            {
+                return Err(RestoreError::TooManyGroups { groups: gids.len(), most: MOST_OWNERS });
+            }
+        }
+    }
+    Ok([Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family))))
+}
+
+/// Reads what this variant holds of ours; rules in hooks' chains that `wanted` names count as ours.
+///
+/// # Errors
+/// When the kernel or a save program does not answer.
+pub fn read(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    wanted: &[(Family, FamilyState); 2],
+) -> Result<Held, RestoreError> {
+    let [(ipv4, first), (ipv6, second)] = wanted;
+    let families = [
+        (*ipv4, current(kernel, variant, *ipv4, first, &[])?),
+        (*ipv6, current(kernel, variant, *ipv6, second, &[])?),
+    ];
+    Ok(Held { variant, families })
+}
+
+impl Held {
+    /// The same, with what each rule has counted.
+    ///
+    /// # Errors
+    /// When the kernel or a save program does not answer.
+    pub fn with_counts(self, kernel: &mut dyn Kernel) -> Result<Held, RestoreError> {
+        let [(ipv4, first), (ipv6, second)] = &self.families;
+        let families = [
+            (*ipv4, current(kernel, self.variant, *ipv4, first, &["--counters"])?),
+            (*ipv6, current(kernel, self.variant, *ipv6, second, &["--counters"])?),
+        ];
+        Ok(Held { variant: self.variant, families })
+    }
+
+    /// How it stands to what is wanted.
+    pub fn standing(&self, wanted: &[(Family, FamilyState); 2]) -> Standing {
+        if self.families.iter().any(|(_, state)| state.changing) {
+            return Standing::Interrupted;
+        }
+        let families = self.families.iter().zip(wanted);
+        let all = families.flat_map(|((_, found), (_, wanted))| found.standings(wanted));
+        all.map(|(_, standing)| standing).reduce(Standing::with).unwrap_or(Standing::Equal)
+    }
+
+    /// As places.
+    pub fn listing(&self) -> Listing {
+        listing(self.variant, &self.families)
+    }
+
+    /// Rules of others in the chains of hooks that packets meet before ours.
+    pub fn foreign_before_ours(&self) -> Vec<String> {
+        let tables = self
+            .families
+            .iter()
+            .flat_map(|(family, state)| state.tables.iter().map(move |table| (family, table)));
+        tables
+            .flat_map(|(family, table)| {
+                table.before_ours.iter().map(move |rule| format!("{family} {} {rule}", table.table))
+            })
+            .collect()
+    }
+
+    /// The marks that rules give to connections which TPROXY intercepts.
+    pub fn tproxy_marks(&self) -> Vec<Mark> {
+        let tables = self.families.iter().filter_map(|(_, state)| state.table("mangle"));
+        let lines = tables.flat_map(|table| &table.chains).flat_map(|chain| &chain.lines);
+        let marks = lines.filter_map(|line| {
+            let (_, rest) = line.specification.split_once("--tproxy-mark ")?;
+            rest.split('/').next()?.parse().ok()
+        });
+        marks.collect()
+    }
+
+    /// Is nothing of ours there?
+    pub fn is_empty(&self) -> bool {
+        self.families.iter().all(|(_, state)| state.is_empty())
+    }
+}
+
+/// Both families as places.
+pub fn listing(variant: BackendKind, families: &[(Family, FamilyState); 2]) -> Listing {
+    families.iter().fold(Listing::default(), |all, (family, state)| all.and(state.listing(variant, *family)))
+}
+
+/// What iptables holds of ours in a family. No program is run where the kernel has no tables of this variant: the
+/// programs would create them.
+///
+/// # Errors
+/// When the kernel or a save program does not answer.
+pub fn current(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    family: Family,
+    wanted: &FamilyState,
+    options: &[&str],
+) -> Result<FamilyState, RestoreError> {
+    let has_tables = match variant {
+        BackendKind::IptablesLegacy => !kernel.legacy_tables(family)?.is_empty(),
+        _ => {
+            let number = family_number(family);
+            kernel.chains()?.iter().any(|chain| chain.family == number)
+        }
+    };
+    if !has_tables {
+        return Ok(FamilyState::default());
+    }
+    let programs = Programs { variant };
+    let saved = programs.run(kernel, family, "save", options, "")?;
+    Ok(ours(&saved.output, wanted))
+}
