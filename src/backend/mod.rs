@@ -5,6 +5,7 @@ mod apply;
 mod cleanup;
 mod detect;
 pub mod iptables;
+pub mod lifted;
 pub mod listing;
 pub mod nftables;
 pub mod standing;

@@ -1,14 +1,15 @@
 //! What one back end holds of ours, with the routing that goes with it; and what it should hold.
 
 use super::iptables::{self, FamilyState, RestoreError};
+use super::lifted::Lifted;
 use super::listing::Listing;
 use super::nftables::{self, Record, Ruleset, translate};
 use super::standing::Standing;
 use crate::config::BackendKind;
-use crate::config::families::Family;
+use crate::config::families::{Families, Family};
 use crate::config::values::{Mark, RouteTable};
 use crate::kernel::{Kernel, RoutingItem};
-use crate::program::Program;
+use crate::program::{LocalDelivery, Program, Routing};
 
 /// What should be there.
 #[derive(Clone, Debug)]
@@ -154,6 +155,18 @@ impl State {
         })
     }
 
+    /// What it means, as a program.
+    pub fn lift(&self) -> Lifted {
+        let mut lifted = match &self.rules {
+            Rules::Nftables(held) => {
+                held.tables.iter().map(nftables::lift).fold(Lifted::default(), Lifted::and)
+            }
+            Rules::Iptables(held) => iptables::lift(held),
+        };
+        lifted.program.routing = routing_of(&self.routing);
+        lifted
+    }
+
     /// Rules of others in the chains of hooks that packets meet before ours, where the back end has such chains.
     pub fn foreign_before_ours(&self) -> Vec<String> {
         match &self.rules {
@@ -170,6 +183,22 @@ impl State {
                 Rules::Iptables(held) => held.is_empty(),
             }
     }
+}
+
+fn routing_of(items: &[RoutingItem]) -> Routing {
+    let mut routing = Routing::default();
+    for item in items {
+        match *item {
+            RoutingItem::BindAddress => routing.bind_address = true,
+            RoutingItem::PolicyRule { family, mark, table } => {
+                let only = Families::from_iter([family]);
+                let families = routing.delivery.map_or(only, |it: LocalDelivery| it.families.union(only));
+                routing.delivery = Some(LocalDelivery { mark, table, families });
+            }
+            RoutingItem::LocalRoute { .. } => {}
+        }
+    }
+    routing
 }
 
 impl Rules {

@@ -64,6 +64,11 @@ impl Mark {
     /// On the proxy's own connections to the pod's address, so that they are intercepted inbound (istio's constant).
     pub const OUTBOUND: Mark = Mark(1338);
 
+    /// A mark that a packet can carry; nothing for 0.
+    pub fn new(number: u32) -> Option<Mark> {
+        (number != 0).then_some(Mark(number))
+    }
+
     /// Its number.
     pub fn get(self) -> u32 {
         self.0

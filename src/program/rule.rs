@@ -27,6 +27,9 @@ pub enum Table {
 }
 
 impl Table {
+    /// Every table, in the order in which one hook walks them.
+    pub const ALL: [Table; 4] = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter];
+
     /// As iptables spells it.
     pub fn name(self) -> &'static str {
         match self {
@@ -74,6 +77,21 @@ pub enum ChainName {
 }
 
 impl ChainName {
+    /// Every chain.
+    pub const ALL: [ChainName; 11] = [
+        ChainName::Hook(Hook::Prerouting),
+        ChainName::Hook(Hook::Output),
+        ChainName::Inbound,
+        ChainName::InRedirect,
+        ChainName::Output,
+        ChainName::OutputDns,
+        ChainName::Redirect,
+        ChainName::Divert,
+        ChainName::Tproxy,
+        ChainName::Drop,
+        ChainName::Uncaptured,
+    ];
+
     /// As istio-iptables calls it, so that either tool knows the other's work.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,6 +1,7 @@
 //! iptables, either variant: the rules of istio-iptables to the letter, through the restore programs.
 
 mod held;
+mod lift;
 mod programs;
 mod render;
 mod restore;
@@ -9,6 +10,7 @@ mod script;
 mod state;
 
 pub use held::{Held, current, listing, read, wanted};
+pub use lift::lift;
 pub use programs::RestoreError;
 pub use render::render;
 pub use restore::{remove, replace};

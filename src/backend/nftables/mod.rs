@@ -4,6 +4,7 @@ mod decode;
 mod encode;
 mod expressions;
 pub mod intervals;
+mod lift;
 mod record;
 mod ruleset;
 mod text;
@@ -11,6 +12,7 @@ mod translate;
 
 pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
 pub use encode::{digest_of, encode, encode_change, encode_pruning, encode_removal, encode_removal_of};
+pub use lift::lift;
 pub use record::Record;
 pub use ruleset::{End, Ruleset, TABLE, TableFamily, ends};
 pub use text::{listing, listing_of_held, render};

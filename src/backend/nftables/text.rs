@@ -135,7 +135,7 @@ fn write_chain(out: &mut String, chain: &Chain) -> fmt::Result {
     writeln!(out, "\t}}\n")
 }
 
-fn write_rule(rule: &Rule) -> String {
+pub(super) fn write_rule(rule: &Rule) -> String {
     let mut words: Vec<String> = rule.tests.iter().map(write_test).collect();
     if rule.counted {
         words.push("counter".to_owned());

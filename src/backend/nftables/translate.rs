@@ -42,7 +42,7 @@ fn arriving(program: &Program, chain: &program::Chain, family: TableFamily) -> F
 }
 
 /// iptables has the same chain names in several tables; we have one table.
-fn chain_name(table: Table, chain: ChainName) -> String {
+pub(super) fn chain_name(table: Table, chain: ChainName) -> String {
     format!("{}-{}", table.name(), chain.name().to_ascii_lowercase().replace('_', "-"))
 }
 
