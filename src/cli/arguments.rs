@@ -24,7 +24,7 @@ const EXTRA: &str = "";
 
 /// The command with all its flags and their help.
 pub fn command(name: &'static str, about: &'static str) -> Command {
-    ALL.iter().filter(|setting| !setting.flag.is_empty()).fold(
+    flags_of(name).fold(
         bare_command(name).about(about).after_help(environment_help()).max_term_width(100),
         |command, setting| command.mut_arg(setting.flag, |flag| flag.help(help(setting))),
     )
@@ -32,12 +32,17 @@ pub fn command(name: &'static str, about: &'static str) -> Command {
 
 /// The same without the texts, which only the help needs.
 fn bare_command(name: &'static str) -> Command {
-    let flags = ALL.iter().filter(|setting| !setting.flag.is_empty()).map(|setting| flag(setting));
+    let flags = flags_of(name).map(flag);
     Command::new(name)
         .bin_name(format!("{NAME} {name}"))
         .disable_version_flag(true)
         .args(flags)
         .arg(Arg::new(EXTRA).num_args(0..).action(ArgAction::Append).hide(true))
+}
+
+/// The flags that a command takes.
+fn flags_of(name: &'static str) -> impl Iterator<Item = &'static Setting> {
+    ALL.iter().copied().filter(move |setting| !setting.flag.is_empty() && setting.is_for(name))
 }
 
 fn flag(setting: &'static Setting) -> Arg {
@@ -99,7 +104,7 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
                 }
                 // A flag that is repeated: the last one counts.
                 let flag = |setting: &Setting| {
-                    let named = !setting.flag.is_empty();
+                    let named = !setting.flag.is_empty() && setting.is_for(name);
                     named.then(|| matches.get_many::<String>(setting.flag)?.next_back().cloned()).flatten()
                 };
                 let settings = Settings::gather(flag, |name| variable(name, &mut problems));

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod cleanup;
+mod explain;
 mod init;
 mod installed;
 mod logging;
@@ -33,15 +34,17 @@ enum Verb {
     Cleanup,
     Status,
     Verify,
+    Explain,
 }
 
 /// Every command: its name, other names, and what it does.
-const VERBS: [(Verb, &str, &[&str], &str); 5] = [
+const VERBS: [(Verb, &str, &[&str], &str); 6] = [
     (Verb::Init, "init", &[ISTIO_NAME], "Put the interception rules of a pod into the kernel"),
     (Verb::Plan, "plan", &[], "Print what init would do; change nothing"),
     (Verb::Cleanup, "cleanup", &[], "Remove the rules from every back end, and the routes that go with them"),
     (Verb::Status, "status", &[], "Print what is installed, and what each rule has counted"),
     (Verb::Verify, "verify", &[], "Check that the rules in the kernel do what was asked for"),
+    (Verb::Explain, "explain", &[], "Tell which rule decides about a packet, and why"),
 ];
 
 /// Runs what the arguments ask for.
@@ -78,6 +81,7 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
             Verb::Cleanup => cleanup::run(settings, problems),
             Verb::Status => status::run(settings, problems),
             Verb::Verify => verify::run(settings, problems),
+            Verb::Explain => explain::run(settings, problems),
         },
     }
 }

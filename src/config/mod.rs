@@ -12,6 +12,7 @@ pub mod owners;
 pub mod ports;
 mod print;
 pub mod problem;
+mod question;
 mod reader;
 pub mod resolvers;
 pub mod settings;
@@ -19,6 +20,7 @@ pub mod typed;
 pub mod values;
 
 pub use options::{BackendChoice, BackendKind, Format, Options, Policy};
+pub use question::Question;
 
 use serde::Serialize;
 

@@ -19,6 +19,8 @@ pub enum Kind {
 pub struct Setting {
     /// The long flag without its dashes; empty for what only the environment can set.
     pub flag: &'static str,
+    /// The commands that take it; empty for all.
+    pub verbs: &'static [&'static str],
     /// Another name of the flag.
     pub alias: Option<&'static str>,
     /// The one-letter form of the flag.
@@ -35,9 +37,13 @@ pub struct Setting {
     pub help: &'static str,
 }
 
+/// The command that takes a packet.
+const EXPLAIN: &[&str] = &["explain"];
+
 const fn value(flag: &'static str, placeholder: &'static str, default: &'static str) -> Setting {
     Setting {
         flag,
+        verbs: &[],
         alias: None,
         short: None,
         variables: &[],
@@ -57,6 +63,15 @@ const fn switch(flag: &'static str) -> Setting {
 }
 
 impl Setting {
+    const fn only(self, verbs: &'static [&'static str]) -> Setting {
+        Setting { verbs, ..self }
+    }
+
+    /// Does this command take it?
+    pub fn is_for(&self, verb: &str) -> bool {
+        self.verbs.is_empty() || self.verbs.contains(&verb)
+    }
+
     const fn alias(self, alias: &'static str) -> Setting {
         Setting { alias: Some(alias), ..self }
     }
@@ -261,14 +276,39 @@ pub const MIGRATE: Setting = switch("migrate").variables(&["MESH_INTERCEPT_MIGRA
 );
 /// Go on printing (not in istio-iptables).
 pub const WATCH: Setting =
-    value("watch", "DURATION", "0s").help("Print the status again and again, with rates");
+    value("watch", "DURATION", "0s").only(&["status"]).help("Print the status again and again, with rates");
+/// Where the packet goes (not in istio-iptables).
+pub const TO: Setting =
+    value("to", "ADDRESS:PORT", "").only(EXPLAIN).help("Where the packet goes: 10.0.0.1:80 or [fd00::1]:80");
+/// Its protocol (not in istio-iptables).
+pub const PROTO: Setting =
+    value("proto", "tcp|udp", "tcp").only(EXPLAIN).help("The packet's transport protocol");
+/// Who sends it (not in istio-iptables).
+pub const FROM_UID: Setting = value("from-uid", "USER", "1000")
+    .only(EXPLAIN)
+    .help("The user whose socket sends the packet, when a process of the pod does");
+/// Its group (not in istio-iptables).
+pub const FROM_GID: Setting = value("from-gid", "GROUP", "")
+    .only(EXPLAIN)
+    .help("The group whose socket sends the packet [default: the number of --from-uid]");
+/// Whence (not in istio-iptables).
+pub const FROM: Setting = value("from", "ADDRESS[:PORT]", "").only(EXPLAIN).help(
+    "The packet's source address [default: the pod's for its own packets, else 192.0.2.1 or 2001:db8::1]",
+);
+/// By which interface it comes in (not in istio-iptables).
+pub const IN: Setting =
+    value("in", "INTERFACE", "").only(EXPLAIN).help("The packet comes in by this interface, from outside");
+/// By which interface it leaves (not in istio-iptables).
+pub const OUT: Setting = value("out", "INTERFACE", "eth0")
+    .only(EXPLAIN)
+    .help("The interface by which the pod's own packet would leave, unless it stays in the pod");
 /// What a failed validation is called (not in istio-iptables).
 pub const VALIDATION_EXIT_CODE: Setting = value("validation-exit-code", "CODE", "126")
     .variables(&["MESH_INTERCEPT_VALIDATION_EXIT_CODE"])
     .help("Exit code of a failed validation: istio's controllers look for 126, linkerd's for 95");
 /// Prove the rules by packets (not in istio-iptables).
-pub const LIVE: Setting = switch("live").help(
-    "With verify: prove by packets of its own what the rules do; takes SYS_ADMIN, SETUID and SETGID next to NET_ADMIN",
+pub const LIVE: Setting = switch("live").only(&["verify", "explain"]).help(
+    "verify: prove by packets what the rules do, which takes SYS_ADMIN, SETUID and SETGID next to NET_ADMIN; explain: by the rules in the kernel",
 );
 
 /// Groups whose outbound traffic is captured (environment only).
@@ -358,6 +398,13 @@ pub const ALL: &[&Setting] = &[
     &FORCE_APPLY,
     &SKIP_RULE_APPLY,
     &RUN_VALIDATION,
+    &TO,
+    &PROTO,
+    &FROM_UID,
+    &FROM_GID,
+    &FROM,
+    &IN,
+    &OUT,
     &PROBE_PORT,
     &PROBE_TIMEOUT,
     &VALIDATION_EXIT_CODE,

@@ -16,6 +16,11 @@ pub fn conditions(rule: &Rule) -> String {
     if words.is_empty() { "everything".to_owned() } else { words.join(", ") }
 }
 
+/// One condition, as these families see it.
+pub fn condition(condition: &Match, families: Families) -> String {
+    Condition(condition, families).to_string()
+}
+
 struct Condition<'a>(&'a Match, Families);
 
 impl Display for Condition<'_> {

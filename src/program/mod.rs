@@ -1,13 +1,19 @@
 //! The interception rules, independent of back end and family. Nothing else knows what interception means.
 
+mod cause;
 mod compile;
 mod describe;
+mod packet;
 mod rule;
+mod simulate;
 mod warnings;
 
+pub use cause::cause;
 pub use compile::{bridge, compile};
-pub use describe::conditions;
+pub use describe::{condition, conditions};
+pub use packet::{Entry, Owner, Packet, Surroundings, Tracking};
 pub use rule::{ChainName, ConnectionState, Hook, Match, Placement, Protocol, Rule, Table, Verdict};
+pub use simulate::{Fate, Outcome, Step, simulate};
 pub use warnings::warnings;
 
 use std::net::IpAddr;
