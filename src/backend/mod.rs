@@ -8,6 +8,8 @@ pub mod iptables;
 pub mod lifted;
 pub mod listing;
 pub mod nftables;
+#[cfg(test)]
+mod properties;
 pub mod standing;
 mod state;
 pub mod traffic;

@@ -3,6 +3,8 @@
 //! [`Config`] says which traffic to intercept, [`Options`] what this run is to do about it. Both come from the typed
 //! text in [`typed::Settings`]; all errors are collected in one [`problem::Problems`].
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 pub mod cidrs;
 pub mod families;
 pub mod interfaces;

@@ -1,7 +1,9 @@
 //! A configuration as the flags and variables that give it: names resolved, defaults left out.
 
 use std::fmt::Display;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::cidrs::CidrSet;
 use super::settings::{self, Kind, Setting};
 use super::values::{Mode, UncapturedFamily};
 use super::{Config, Dns, InboundPorts, OutboundRanges, OwnerGroups};
@@ -35,7 +37,6 @@ impl Config {
             OwnerGroups::AllExcept(groups) => ("*".to_owned(), list(groups)),
             OwnerGroups::Only(groups) => (list(groups), String::new()),
         };
-        let (v4, v6) = (&self.excluded_ranges.v4, &self.excluded_ranges.v6);
         vec![
             (&settings::LOOPBACK_RANGE, self.loopback.net().to_string()),
             (&settings::OWNER_GROUPS, groups),
@@ -57,10 +58,10 @@ impl Config {
                 &settings::OUTBOUND_RANGES,
                 match &self.outbound_ranges {
                     OutboundRanges::All => "*".to_owned(),
-                    OutboundRanges::Only(ranges) => join(&[list(&ranges.v4), list(&ranges.v6)]),
+                    OutboundRanges::Only(all) => ranges(all),
                 },
             ),
-            (&settings::OUTBOUND_EXCLUDED_RANGES, join(&[list(v4), list(v6)])),
+            (&settings::OUTBOUND_EXCLUDED_RANGES, ranges(&self.excluded_ranges)),
             (&settings::OUTBOUND_PORTS, list(self.outbound_ports.ranges())),
             (&settings::OUTBOUND_EXCLUDED_PORTS, list(self.excluded_outbound_ports.ranges())),
             (&settings::EXCLUDED_INTERFACES, list(&self.excluded_interfaces)),
@@ -86,6 +87,18 @@ fn list(items: &[impl Display]) -> String {
     items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn join(lists: &[String]) -> String {
-    lists.iter().filter(|list| !list.is_empty()).cloned().collect::<Vec<_>>().join(",")
+/// A range that was typed as a loopback address is printed as one: it makes a difference (see [`CidrSet`]).
+fn ranges(set: &CidrSet) -> String {
+    let is_kept = set.v4.iter().any(|net| net.addr().is_loopback())
+        || set.v6.iter().any(|net| net.addr().is_loopback());
+    let named = set.names_loopback && !is_kept;
+    let v4 = set.v4.iter().map(|net| match Ipv4Addr::LOCALHOST {
+        loopback if named && net.contains(&loopback) => format!("{loopback}/{}", net.prefix_len()),
+        _ => net.to_string(),
+    });
+    let v6 = set.v6.iter().map(|net| match Ipv6Addr::LOCALHOST {
+        loopback if named && net.contains(&loopback) => format!("{loopback}/{}", net.prefix_len()),
+        _ => net.to_string(),
+    });
+    v4.chain(v6).collect::<Vec<_>>().join(",")
 }

@@ -1,5 +1,7 @@
 //! The interception rules, independent of back end and family. Nothing else knows what interception means.
 
+#[cfg(test)]
+pub(crate) mod arbitrary;
 mod cause;
 mod compile;
 mod describe;

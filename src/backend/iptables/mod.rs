@@ -15,5 +15,6 @@ pub use programs::RestoreError;
 pub use render::render;
 pub use restore::{remove, replace};
 pub use save::CHAINS;
+pub use save::ours as parse;
 pub use script::{CHANGE, transition};
 pub use state::{FamilyState, Line, TableState};

@@ -30,7 +30,7 @@ struct Found<'a> {
 
 /// Finds what is ours: our chains, the jumps to them from hooks, and the rules in hooks' chains that `wanted` names or
 /// that belong to our chains.
-pub(super) fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
+pub fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
     let mut state = FamilyState::default();
     for section in save.split("\n*").map(|section| section.trim_start_matches('*')) {
         let Some((name, lines)) = section.split_once('\n') else { continue };
