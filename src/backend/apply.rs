@@ -154,7 +154,8 @@ fn replace_nftables(
 ) -> Result<(), ApplyError> {
     let own = held.tables.iter().find(|table| table.family == wanted.family);
     let there = own.and_then(nftables::HeldTable::ruleset);
-    let is_there = there.as_ref() == Some(wanted) && !all;
+    let is_recorded = own.is_some_and(|table| table.is_recorded);
+    let is_there = there.as_ref() == Some(wanted) && is_recorded && !all;
     match own {
         _ if is_there => {}
         None => commit_new(kernel, wanted, record)?,

@@ -7,6 +7,8 @@ mod detect;
 pub mod iptables;
 pub mod lifted;
 pub mod listing;
+#[cfg(test)]
+mod mutations;
 pub mod nftables;
 #[cfg(test)]
 mod properties;

@@ -11,8 +11,8 @@ use crate::config::settings::{DRY_RUN, LOCAL_ADDRESS};
 use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, Policy, values};
 use crate::exit::Exit;
-use crate::kernel::{self, System, capabilities, netns};
-use crate::program::Routing;
+use crate::kernel::netns::{self, NamespaceError, NamespaceLock};
+use crate::kernel::{self, Kernel, System, capabilities};
 use crate::verify::{self, compare::compare};
 
 /// Runs the command.
@@ -73,35 +73,45 @@ const ATTEMPTS: usize = 100;
 
 fn apply(run: &mut Run, kernel: &mut System) -> Result<(), Failure> {
     let (target, _) = run.target(kernel)?;
-    let mut lock = None;
+    // Two runs at once, through two back ends perhaps, would not see each other's work in time.
+    let _lock = lock()?;
+    let mut is_surprised = false;
     for _ in 0..ATTEMPTS {
         let installed = match look(kernel, run) {
             Err(Failure::Kernel(kernel::Error::Changed)) => continue,
             installed => installed?,
         };
         let choice = installed.choose(run.options.backend, run.options.migrate)?;
-        // Where there is more than one transaction, two runs at once would take each other's work for an old one's.
-        let is_one_transaction = choice.backend == BackendKind::Nftables
-            && choice.leaves.is_empty()
-            && target.program.routing == Routing::default();
-        if !is_one_transaction && lock.is_none() {
-            lock = Some(netns::lock()?);
-            // What was seen before the lock may have changed.
-            continue;
-        }
         run.phases.end("detect");
         capabilities::keep_only_needed(needed_privileges(&choice))?;
-        match carry_out(run, kernel, &choice, &target) {
-            Err(Failure::Apply(ApplyError::Overtaken)) => {}
+        match carry_out(run, kernel, &choice, &target, is_surprised) {
+            Err(Failure::Apply(ApplyError::Overtaken)) => is_surprised = true,
             result => return result,
         }
     }
     Err(ApplyError::Overtaken.into())
 }
 
-fn carry_out(run: &mut Run, kernel: &mut System, choice: &Choice, target: &Target) -> Result<(), Failure> {
+/// The lock of the namespace; nothing where there is no /proc to find it in.
+fn lock() -> Result<Option<NamespaceLock>, Failure> {
+    match netns::lock() {
+        Ok(lock) => Ok(Some(lock)),
+        Err(NamespaceError::Open { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Compares, decides, writes. After a surprise, the back end is read although it seems to hold nothing: a table without
+/// chains is not found otherwise.
+fn carry_out(
+    run: &mut Run,
+    kernel: &mut System,
+    choice: &Choice,
+    target: &Target,
+    is_surprised: bool,
+) -> Result<(), Failure> {
     let mut outcome = "rules are in the kernel";
-    if choice.holds_rules {
+    if choice.holds_rules || is_surprised || has_leftovers(kernel, target)? {
         let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;
         let action = state.standing(target).map_err(ApplyError::from)?.action(run.options.policy);
         run.phases.end("compare");
@@ -134,6 +144,12 @@ fn carry_out(run: &mut Run, kernel: &mut System, choice: &Choice, target: &Targe
         target.program.rules().count()
     );
     Ok(())
+}
+
+/// Does a policy rule lead to local sockets that the target has no use for? A TPROXY that was given up may have left it.
+fn has_leftovers(kernel: &mut System, target: &Target) -> Result<bool, Failure> {
+    let is_needed = target.program.routing.delivery.is_some();
+    Ok(!is_needed && kernel.policy_marks()?.contains(&target.delivery.0.get()))
 }
 
 /// The back end that needs most, of those that are written to.

@@ -93,6 +93,7 @@ impl Failure {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::Elsewhere { .. })
+            | Failure::Namespace(NamespaceError::Locked { .. })
             | Failure::Drift(_)
             | Failure::Differs
             | Failure::NothingThere => Exit::Conflict,

@@ -1,6 +1,5 @@
-//! The addresses of the interfaces.
-//!
-//! Every run asks for them, most runs ask rtnetlink for nothing else: those need no runtime for one question.
+//! What every run asks rtnetlink: the addresses of the interfaces, and whether marks are routed by. Most runs ask for nothing
+//! else, and need no runtime for that.
 
 use std::io;
 use std::net::IpAddr;
@@ -8,6 +7,7 @@ use std::net::IpAddr;
 use netlink_packet_core::{NLM_F_DUMP, NLM_F_REQUEST, NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use netlink_packet_route::address::{AddressAttribute, AddressMessage};
+use netlink_packet_route::rule::{RuleAttribute, RuleMessage};
 use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_ROUTE};
 
 use super::Error;
@@ -17,21 +17,46 @@ use super::Error;
 /// # Errors
 /// When the kernel does not answer.
 pub(super) fn list() -> Result<Vec<IpAddr>, Error> {
-    dump().map_err(|source| Error::Netlink { doing: "list addresses".to_owned(), source })
+    let mut addresses = Vec::new();
+    let each = |answer| {
+        if let RouteNetlinkMessage::NewAddress(address) = answer {
+            addresses.extend(own_address(address));
+        }
+    };
+    dump(RouteNetlinkMessage::GetAddress(AddressMessage::default()), each)
+        .map_err(|source| Error::Netlink { doing: "list addresses".to_owned(), source })?;
+    Ok(addresses)
 }
 
-fn dump() -> io::Result<Vec<IpAddr>> {
+/// The marks that policy rules of either family look for.
+///
+/// # Errors
+/// When the kernel does not answer.
+pub(super) fn policy_marks() -> Result<Vec<u32>, Error> {
+    let mut marks = Vec::new();
+    let each = |answer| {
+        if let RouteNetlinkMessage::NewRule(rule) = answer {
+            marks.extend(rule.attributes.iter().filter_map(|attribute| match attribute {
+                RuleAttribute::FwMark(mark) => Some(*mark),
+                _ => None,
+            }));
+        }
+    };
+    dump(RouteNetlinkMessage::GetRule(RuleMessage::default()), each)
+        .map_err(|source| Error::Netlink { doing: "list policy rules".to_owned(), source })?;
+    Ok(marks)
+}
+
+fn dump(question: RouteNetlinkMessage, mut each: impl FnMut(RouteNetlinkMessage)) -> io::Result<()> {
     let mut socket = Socket::new(NETLINK_ROUTE)?;
     socket.bind_auto()?;
     socket.connect(&SocketAddr::new(0, 0))?;
-    let payload = RouteNetlinkMessage::GetAddress(AddressMessage::default());
-    let mut request = NetlinkMessage::from(payload);
+    let mut request = NetlinkMessage::from(question);
     request.header.flags = NLM_F_REQUEST | NLM_F_DUMP;
     request.finalize();
     let mut bytes = vec![0; request.buffer_len()];
     request.serialize(&mut bytes);
     socket.send(&bytes, 0)?;
-    let mut addresses = Vec::new();
     loop {
         let (received, _) = socket.recv_from_full()?;
         let mut rest = &received[..];
@@ -40,11 +65,9 @@ fn dump() -> io::Result<Vec<IpAddr>> {
                 NetlinkMessage::<RouteNetlinkMessage>::deserialize(rest).map_err(io::Error::other)?;
             let length = (message.header.length as usize).next_multiple_of(4);
             match message.payload {
-                NetlinkPayload::Done(_) => return Ok(addresses),
+                NetlinkPayload::Done(_) => return Ok(()),
                 NetlinkPayload::Error(error) => return Err(error.to_io()),
-                NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewAddress(address)) => {
-                    addresses.extend(own_address(address));
-                }
+                NetlinkPayload::InnerMessage(answer) => each(answer),
                 _ => {}
             }
             rest = rest.get(length..).unwrap_or_default();

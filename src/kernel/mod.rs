@@ -54,6 +54,12 @@ pub trait Kernel {
     /// When the kernel has no nf_tables, does not answer, or the rules changed meanwhile.
     fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error>;
 
+    /// The marks that policy rules look for: a quick look before a long one.
+    ///
+    /// # Errors
+    /// When the kernel does not answer.
+    fn policy_marks(&mut self) -> Result<Vec<u32>, Error>;
+
     /// Everything of [`RoutingItem`]'s forms that is there, whoever put it there.
     ///
     /// # Errors

@@ -22,7 +22,10 @@ pub enum NamespaceError {
         source: io::Error,
     },
     /// Another run works in it.
-    #[error("another run of mesh-intercept works in this network namespace: {source}")]
+    #[error(
+        "another run of mesh-intercept has worked in this network namespace for {} seconds: wait for it, or end it ({source})",
+        PATIENCE.as_secs()
+    )]
     Locked {
         /// What the kernel said.
         source: io::Error,

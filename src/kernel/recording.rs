@@ -75,6 +75,14 @@ impl Kernel for Recording {
         Ok(own.filter(|(_, payload)| has_all(payload)).map(|(_, payload)| payload.clone()).collect())
     }
 
+    fn policy_marks(&mut self) -> Result<Vec<u32>, Error> {
+        let marks = self.routing.iter().filter_map(|item| match item {
+            RoutingItem::PolicyRule { mark, .. } => Some(mark.get()),
+            _ => None,
+        });
+        Ok(marks.collect())
+    }
+
     fn routing(&mut self) -> Result<Vec<RoutingItem>, Error> {
         Ok(self.routing.clone())
     }

@@ -61,6 +61,10 @@ impl Kernel for System {
         result
     }
 
+    fn policy_marks(&mut self) -> Result<Vec<u32>, Error> {
+        addresses::policy_marks()
+    }
+
     fn routing(&mut self) -> Result<Vec<RoutingItem>, Error> {
         self.rtnetlink()?.list()
     }

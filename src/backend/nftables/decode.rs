@@ -4,7 +4,7 @@
 
 use super::expressions;
 use super::intervals::Interval;
-use super::record::Record;
+use super::record::{self, Record};
 use super::ruleset::{Action, Base, Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily, elements_of};
 use crate::backend::listing::Count;
 use crate::backend::standing::Standing;
@@ -49,6 +49,8 @@ pub struct HeldSet {
 pub struct HeldTable {
     /// Which packets it sees.
     pub family: TableFamily,
+    /// Is there a chain for the record? Kernels before 5.10 keep it empty.
+    pub is_recorded: bool,
     /// Who put it there.
     pub record: Option<Record>,
     /// Its sets.
@@ -134,7 +136,14 @@ impl Reader<'_> {
     fn table(&mut self, family: TableFamily, payload: &[u8]) -> Result<HeldTable, Error> {
         const FLAGS: u16 = 2;
         const USE: u16 = 3;
-        let mut table = HeldTable { family, record: None, sets: vec![], chains: vec![], oddities: vec![] };
+        let mut table = HeldTable {
+            family,
+            is_recorded: false,
+            record: None,
+            sets: vec![],
+            chains: vec![],
+            oddities: vec![],
+        };
         let flags = attribute(payload, FLAGS).and_then(number).unwrap_or(0);
         if flags != 0 {
             table.oddities.push(format!("the table has the flags {flags:#x}: a dormant one does nothing"));
@@ -143,9 +152,13 @@ impl Reader<'_> {
         let rules = self.in_our_table(message::GET_RULE, family)?;
         for payload in &chains {
             let chain = chain(payload, &rules);
-            match Record::of_chain(&chain.name, payload) {
-                Some(record) if chain.rules.is_empty() => table.record = Some(record),
-                _ => table.chains.push(chain),
+            // Nothing but a chain that no packet comes to is a record.
+            let is_record = chain.name == record::CHAIN && chain.base == Ok(None) && chain.rules.is_empty();
+            if is_record {
+                table.is_recorded = true;
+                table.record = Record::of_chain(payload);
+            } else {
+                table.chains.push(chain);
             }
         }
         let sets = self.in_our_table(message::GET_SET, family)?;
@@ -340,7 +353,9 @@ impl Held {
         };
         match table.ruleset() {
             // The table of another family is to go as soon as this one is there.
-            Some(there) if there == *wanted && self.tables.len() > 1 => Standing::Interrupted,
+            Some(there) if there == *wanted && (self.tables.len() > 1 || !table.is_recorded) => {
+                Standing::Interrupted
+            }
             Some(there) if there == *wanted => Standing::Equal,
             Some(there) if Some(&there) == bridge => Standing::Interrupted,
             _ => Standing::Different,

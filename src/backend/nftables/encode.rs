@@ -58,7 +58,7 @@ pub fn encode_change(
     for chain in held.chains.iter().filter(|chain| !stays(chain)) {
         writer.remove_chain(&chain.name)?;
     }
-    if held.record.is_some() {
+    if held.is_recorded {
         writer.remove_chain(record::CHAIN)?;
     }
     let is_wanted = |held: &&HeldSet| ruleset.sets.iter().any(|set| held.set.as_ref() == Ok(set));

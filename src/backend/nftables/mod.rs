@@ -14,6 +14,6 @@ pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
 pub use encode::{digest_of, encode, encode_change, encode_pruning, encode_removal, encode_removal_of};
 pub use lift::lift;
 pub use record::Record;
-pub use ruleset::{End, Ruleset, TABLE, TableFamily, ends};
+pub use ruleset::{End, Rule, Ruleset, TABLE, TableFamily, ends};
 pub use text::{listing, listing_of_held, render};
 pub use translate::translate;

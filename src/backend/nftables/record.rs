@@ -81,11 +81,8 @@ impl Record {
         bytes
     }
 
-    /// Reads the record of a chain; nothing when it is another chain, or one without a record.
-    pub(super) fn of_chain(name: &str, payload: &[u8]) -> Option<Record> {
-        if name != CHAIN {
-            return None;
-        }
+    /// Reads the record of a chain; nothing when the kernel has not kept it.
+    pub(super) fn of_chain(payload: &[u8]) -> Option<Record> {
         Record::read(attribute(payload, USER_DATA)?)
     }
 
