@@ -4,6 +4,8 @@
 
 mod common;
 
+use std::process::Stdio;
+
 use common::pod::{
     BACK_ENDS, TPROXY, assert_ok, assert_same, bare_pod, complaints, foreign_rules, init, pod, shadow,
 };
@@ -50,6 +52,8 @@ const EVERYTHING: [&[&str]; 5] = [
         "78",
         "-i",
         "127.0.0.0/8",
+        "-x",
+        "::1.2.3.4/128,::5.6.0.0/112",
     ],
 ];
 
@@ -104,12 +108,13 @@ fn force_apply_writes_equal_rules_as_well() {
 }
 
 /// What somebody has done to rules in iptables, in shell: `$ipt` is the program.
-const DRIFT_IN_IPTABLES: [&str; 10] = [
+const DRIFT_IN_IPTABLES: [&str; 11] = [
     "$ipt -t nat -D ISTIO_OUTPUT 1",
     "$ipt -t nat -A ISTIO_OUTPUT -j RETURN",
     "$ipt -t nat -I ISTIO_OUTPUT 1 -j ACCEPT",
     "$ipt -t nat -I OUTPUT 1 -j ACCEPT",
     "$ipt -t nat -I PREROUTING 1 -p tcp -j ACCEPT",
+    "$ipt -t nat -I OUTPUT 1 -m comment --comment 'let all pass' -j ACCEPT",
     "$ipt -t nat -F ISTIO_REDIRECT",
     "$ipt -t nat -D OUTPUT -j ISTIO_OUTPUT",
     "$ipt -t nat -A OUTPUT -j ISTIO_OUTPUT",
@@ -119,7 +124,7 @@ const DRIFT_IN_IPTABLES: [&str; 10] = [
 ];
 
 /// Likewise in nftables.
-const DRIFT_IN_NFTABLES: [&str; 10] = [
+const DRIFT_IN_NFTABLES: [&str; 11] = [
     "nft delete rule inet mesh-intercept nat-output handle $(nft -a list chain inet mesh-intercept nat-output | sed -n 's/.*jump.*handle //p')",
     "nft insert rule inet mesh-intercept nat-output accept",
     "nft add rule inet mesh-intercept nat-istio-output ip daddr 1.1.1.1 return",
@@ -130,6 +135,7 @@ const DRIFT_IN_NFTABLES: [&str; 10] = [
     "nft add table inet mesh-intercept '{ flags dormant; }'",
     "nft add counter inet mesh-intercept other",
     "nft add chain inet mesh-intercept nat-output '{ policy drop; }'",
+    "nft delete chain inet mesh-intercept installation; nft add chain inet mesh-intercept installation '{ type filter hook output priority 0; policy drop; }'",
 ];
 
 /// Lets somebody change the rules, and looks at what runs make of it.
@@ -159,7 +165,7 @@ fn drifted(backend: &str, how: &str) {
     // Rules of others stay where they are.
     let foreign = ["-A OUTPUT -j ACCEPT\n", "-A PREROUTING -p tcp -j ACCEPT\n"];
     let after = foreign.iter().fold(pod.state(), |state, rule| state.replacen(rule, "", 1));
-    if !how.contains("-I OUTPUT 1 -j ACCEPT") && !how.contains("-I PREROUTING 1") {
+    if !how.contains("-I OUTPUT 1 -") && !how.contains("-I PREROUTING 1") {
         assert_same(&after, &whole, how);
     }
 }
@@ -388,6 +394,117 @@ fn cleanup_removes_everything_from_every_back_end_and_says_before_what_would_go(
     }
 }
 
+/// What others may have written as well as an earlier run: a plain run leaves it, with a word.
+#[test]
+fn rules_that_only_look_like_an_earlier_run_s_are_left_by_plain_runs() {
+    for backend in ["iptables-nft", "iptables-legacy"] {
+        let pod = pod();
+        let program = format!("iptables-{}", &backend[9..]);
+        for words in ["PREROUTING -i eth9 -j RETURN", "OUTPUT -o eth9 -j RETURN"] {
+            pod.text(
+                &[&[program.as_str(), "-t", "nat", "-A"], &words.split(' ').collect::<Vec<_>>()[..]].concat(),
+            );
+        }
+        assert_ok(&init(&pod, backend, &INJECTED));
+        let state = pod.state();
+        let output = init(&pod, backend, &INJECTED);
+        assert_ok(&output);
+        assert!(complaints(&output).contains("nothing was written"), "{}", complaints(&output));
+        assert!(complaints(&output).contains("OUTPUT -o eth9 -j RETURN"), "{}", complaints(&output));
+        assert_same(&pod.state(), &state, backend);
+    }
+}
+
+/// Rules about virtual interfaces in a family without ranges have no jump to our chain beside them.
+#[test]
+fn virtual_interfaces_leave_nothing_behind() {
+    for backend in BACK_ENDS {
+        let pod = pod();
+        let before = pod.state();
+        assert_ok(&init(&pod, backend, &["-i", "10.0.0.0/8", "-k", "vnet0"]));
+        assert_ok(&pod.output(&[BINARY, "cleanup"]));
+        assert_same(&pod.state(), &before, backend);
+    }
+}
+
+/// A table that iptables cannot print is not a table without rules of ours.
+#[test]
+fn what_iptables_cannot_print_is_no_empty_table() {
+    let pod = pod();
+    assert_ok(&init(&pod, "iptables-nft", &INJECTED));
+    pod.text(&["nft", "add rule ip nat ISTIO_OUTPUT ct state new accept"]);
+    let before = pod.state();
+    for command in
+        [&["init", "--backend", "iptables-nft", "--dual-stack"][..], &["cleanup"], &["verify", "-i", "*"]]
+    {
+        let output = pod.output(&[&[BINARY], command].concat());
+        assert_eq!(output.status.code(), Some(3), "{command:?}: {}", complaints(&output));
+        assert!(
+            complaints(&output).contains("cannot print the table nat of IPv4"),
+            "{}",
+            complaints(&output)
+        );
+        assert_same(&pod.state(), &before, "");
+    }
+}
+
+/// Only the tables of iptables can hold rules of istio-init, and a table of ours can be empty.
+#[test]
+fn chains_elsewhere_and_empty_tables_confuse_nobody() {
+    isolate("");
+    let (pod, fresh) = (bare_pod("pod"), bare_pod("fresh"));
+    pod.text(&["nft", "add table ip foo; add chain ip foo ISTIO_OUTPUT; add table inet mesh-intercept"]);
+    let output = init(&pod, "auto", &INJECTED);
+    assert_eq!(output.status.code(), Some(4), "{}", complaints(&output));
+    assert_ok(&init(&pod, "auto", &[&INJECTED[..], &["--reconcile"]].concat()));
+    assert_ok(&init(&pod, "nftables", &INJECTED));
+    pod.text(&["nft", "delete table ip foo"]);
+    assert_ok(&init(&fresh, "nftables", &INJECTED));
+    assert_same(&pod.state(), &fresh.state(), "");
+}
+
+/// The routing of a TPROXY whose rules somebody has flushed goes in one run.
+#[test]
+fn routing_without_rules_is_removed_by_the_first_run() {
+    for backend in BACK_ENDS {
+        isolate("");
+        let (pod, fresh) = (bare_pod("pod"), bare_pod("fresh"));
+        assert_ok(&init(&pod, "nftables", &TPROXY));
+        pod.text(&["nft", "flush ruleset"]);
+        for pod in [&pod, &fresh] {
+            assert_ok(&init(pod, backend, &INJECTED));
+        }
+        assert_same(&pod.state(), &fresh.state(), backend);
+    }
+}
+
+#[test]
+fn a_policy_rule_behind_the_main_table_is_none() {
+    let pod = pod();
+    assert_ok(&init(&pod, "nftables", &TPROXY));
+    pod.ip("rule del fwmark 1337");
+    pod.ip("rule add fwmark 1337 lookup 133 priority 40000");
+    assert_eq!(init(&pod, "nftables", &TPROXY).status.code(), Some(4));
+    assert_ok(&init(&pod, "nftables", &[&TPROXY[..], &["--reconcile"]].concat()));
+    assert_ok(&init(&pod, "nftables", &TPROXY));
+}
+
+#[test]
+fn two_back_ends_at_once_do_not_both_succeed() {
+    for _ in 0..5 {
+        let pod = pod();
+        let start = |backend| {
+            pod.command(&[BINARY, "init", "-i", "*", "--backend", backend])
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        };
+        let runs = [start("nftables"), start("iptables-nft")];
+        let codes: Vec<Option<i32>> = runs.map(|mut run| run.wait().unwrap().code()).to_vec();
+        assert!(codes.contains(&Some(0)) && codes.contains(&Some(4)), "{codes:?}");
+    }
+}
+
 #[test]
 fn cleanup_goes_on_after_an_error_and_reports_all() {
     for backend in ["iptables-nft", "iptables-legacy"] {
@@ -399,9 +516,9 @@ fn cleanup_goes_on_after_an_error_and_reports_all() {
         let output = pod.output(&["env", &path[0], BINARY, "cleanup"]);
         assert_eq!(output.status.code(), Some(3), "{}", complaints(&output));
         assert_eq!(complaints(&output).matches("broken").count(), 2, "{}", complaints(&output));
-        // Routes are gone, rules are not; the next one removes them.
-        assert!(!pod.state().contains("fwmark") && pod.state().contains("ISTIO_TPROXY"));
+        // Rules that stay need their routes; the next run removes both.
+        assert!(pod.state().contains("fwmark") && pod.state().contains("ISTIO_TPROXY"));
         assert_ok(&pod.output(&[BINARY, "cleanup"]));
-        assert!(!pod.state().contains("ISTIO"), "{}", pod.state());
+        assert!(!pod.state().contains("ISTIO") && !pod.state().contains("fwmark"), "{}", pod.state());
     }
 }

@@ -45,6 +45,11 @@ pub enum ApplyError {
         /// Why it was not.
         undo: Error,
     },
+    /// Rules may be there that could not be looked at.
+    #[error(
+        "iptables-legacy has tables here that cannot be read ({0}): rules of ours may be in them, and stay"
+    )]
+    Unread(String),
     /// The rules are in, and something old is still there.
     #[error("the rules are in place, but what they replace could not be removed: {0}")]
     Leftover(#[source] Box<ApplyError>),
@@ -72,7 +77,7 @@ pub fn create(kernel: &mut dyn Kernel, backend: BackendKind, target: &Target) ->
     with_routing(kernel, target, |kernel| match &rendered {
         Rendered::Nftables { ruleset, .. } => commit_new(kernel, ruleset, &target.record),
         Rendered::Iptables(wanted) => {
-            let held = iptables::read(kernel, backend, wanted)?;
+            let held = iptables::read(kernel, backend, wanted, target.claims_by_form)?;
             Ok(iptables::replace(kernel, &held, wanted, false)?)
         }
     })
@@ -95,7 +100,8 @@ pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: boo
         _ => Ok(()),
     })?;
     let wanted = target.routing();
-    for item in state.routing.iter().rev().filter(|item| !wanted.contains(item)) {
+    // A route before the rule that leads to it: whoever is ended in between is known by the rule.
+    for item in state.routing.iter().filter(|item| !wanted.contains(item)) {
         kernel.remove(item).map_err(|error| ApplyError::Leftover(Box::new(error.into())))?;
     }
     Ok(())
@@ -194,7 +200,7 @@ fn put_back(
     failure: ApplyError,
 ) -> ApplyError {
     let (Some(before), Ok(now)) = (before, nftables::read(kernel)) else { return failure };
-    let unknown = Record::now(String::new());
+    let unknown = Record::now(String::new(), &[]);
     let table = now.tables.iter().find(|table| table.family == before.family);
     let batch = table.map(|table| encode_change(table, now.generation, before, record.unwrap_or(&unknown)));
     if let Some(Ok(batch)) = batch {

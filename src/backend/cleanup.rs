@@ -30,7 +30,7 @@ pub fn everything(
     installed: &Installed,
     target: &Target,
 ) -> (Vec<Removal>, Vec<ApplyError>) {
-    let mut failures = Vec::new();
+    let mut failures: Vec<ApplyError> = installed.unread().map(ApplyError::Unread).into_iter().collect();
     let mut removals = Vec::new();
     let mut routing: Vec<RoutingItem> = Vec::new();
     let mut found = installed.backends().to_vec();
@@ -53,7 +53,8 @@ pub fn everything(
         }
     }
     removals.extend(installed.istio_tables().iter().cloned().map(Removal::Istio));
-    removals.extend(routing.into_iter().rev().map(Removal::Routing));
+    // A route before the rule that leads to it: whoever is ended in between is known by the rule.
+    removals.extend(routing.into_iter().map(Removal::Routing));
     (removals, failures)
 }
 
@@ -73,7 +74,8 @@ pub fn leave(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Resul
     let leftover = |error| ApplyError::Leftover(Box::new(error));
     let needed = target.routing();
     // No rule of others counts as ours here: nothing is wanted in these back ends.
-    let nothing = Target { program: Program::default(), bridge: None, ..target.clone() };
+    let nothing =
+        Target { program: Program::default(), bridge: None, claims_by_form: true, ..target.clone() };
     for backend in &choice.leaves {
         let state = State::read(kernel, *backend, &nothing).map_err(|error| leftover(error.into()))?;
         let unneeded = state.routing.iter().filter(|item| !needed.contains(item));
@@ -92,6 +94,11 @@ pub fn leave(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Resul
 }
 
 impl Removal {
+    /// Is it something that rules need? It stays as long as they do.
+    pub fn is_routing(&self) -> bool {
+        matches!(self, Removal::Routing(_))
+    }
+
     /// Removes it. What has gone meanwhile is no error.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! Which back end to use: looks at the kernel, changes nothing.
 
-use super::iptables::{CHAINS, CHANGE, FamilyState, current};
+use super::iptables::{CHAINS, CHANGE, FamilyState, RestoreError, TABLES, current};
 use super::nftables::{TABLE, TableFamily};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
@@ -75,20 +75,20 @@ impl Installed {
             backends.push(BackendKind::Nftables);
         }
         let in_iptables = |family: u8| [Family::Ipv4, Family::Ipv6].map(family_number).contains(&family);
-        let is_mesh = |name: &str| CHAINS.contains(&name) || name == CHANGE;
-        if chains.iter().any(|it| in_iptables(it.family) && it.table != TABLE && is_mesh(&it.name)) {
+        let is_mesh = |chain: &ListedChain| {
+            TABLES.contains(&chain.table.as_str())
+                && (CHAINS.contains(&chain.name.as_str()) || chain.name == CHANGE)
+        };
+        let in_iptables_nft = chains.iter().any(|it| in_iptables(it.family) && is_mesh(it));
+        // A chain alone may be one that others need, and empty; what cannot be read counts as rules.
+        if in_iptables_nft && holds_rules(kernel, BackendKind::IptablesNft).unwrap_or(true) {
             backends.push(BackendKind::IptablesNft);
         }
         let mut unread = None;
-        for family in [Family::Ipv4, Family::Ipv6] {
-            match current(kernel, BackendKind::IptablesLegacy, family, &FamilyState::default(), &[]) {
-                Ok(held) if held.is_empty() => {}
-                Ok(_) => {
-                    backends.push(BackendKind::IptablesLegacy);
-                    break;
-                }
-                Err(why) => unread = Some(why.to_string()),
-            }
+        match holds_rules(kernel, BackendKind::IptablesLegacy) {
+            Ok(true) => backends.push(BackendKind::IptablesLegacy),
+            Ok(false) => {}
+            Err(why) => unread = Some(why.to_string()),
         }
         Ok(Installed { has_nf_tables, istio_tables, backends, unread })
     }
@@ -101,6 +101,11 @@ impl Installed {
             "iptables-legacy has tables in this network namespace that cannot be read ({why}): if they hold rules of \
              istio-init, everything is redirected twice"
         ))
+    }
+
+    /// Why tables of iptables-legacy could not be read, if there are any.
+    pub fn unread(&self) -> Option<String> {
+        self.unread.clone()
     }
 
     /// Does this back end hold rules of the mesh?
@@ -152,6 +157,16 @@ impl Installed {
     }
 }
 
+/// Does this variant hold rules of ours in either family?
+fn holds_rules(kernel: &mut dyn Kernel, variant: BackendKind) -> Result<bool, RestoreError> {
+    for family in [Family::Ipv4, Family::Ipv6] {
+        if !current(kernel, variant, family, &FamilyState::default())?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// The back end, and why it is that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Choice {
@@ -192,9 +207,11 @@ mod tests {
 
     #[test]
     fn rules_of_the_mesh_stay_where_they_are() {
-        let mut kernel = Recording { chains: vec![chain(2, "nat", "ISTIO_OUTPUT")], ..Recording::default() };
+        let saved = || Finished { code: Some(0), output: SAVED.into(), ..Finished::default() };
+        let chains = vec![chain(2, "nat", "ISTIO_OUTPUT")];
+        let mut kernel = Recording { chains, answers: vec![saved()], ..Recording::default() };
         assert_eq!(chosen(&mut kernel), BackendKind::IptablesNft);
-        let saved = Finished { code: Some(0), output: SAVED.into(), ..Finished::default() };
+        let saved = saved();
         let mut kernel =
             Recording { legacy_tables: vec!["nat".into()], answers: vec![saved], ..Recording::default() };
         assert_eq!(chosen(&mut kernel), BackendKind::IptablesLegacy);
@@ -203,7 +220,11 @@ mod tests {
     #[test]
     fn rules_of_others_decide_nothing() {
         let mut kernel = Recording {
-            chains: vec![chain(2, "nat", "ISTIO_OUTPUTS"), chain(1, "filter", "input")],
+            chains: vec![
+                chain(2, "nat", "ISTIO_OUTPUTS"),
+                chain(1, "filter", "input"),
+                chain(2, "other", "ISTIO_OUTPUT"),
+            ],
             legacy_tables: vec!["filter".into()],
             ..Recording::default()
         };

@@ -207,7 +207,7 @@ fn is_told(program: &Program, lifted: &Lifted, packets: &[(Packet, Seen)]) -> bo
 
 fn lift_ruleset(ruleset: &Ruleset) -> Lifted {
     let mut kernel = Recording::default();
-    kernel.commit(&encode(ruleset, &Record::now(String::new())).unwrap()).unwrap();
+    kernel.commit(&encode(ruleset, &Record::now(String::new(), &[])).unwrap()).unwrap();
     let held = nftables::read(&mut kernel).unwrap();
     held.tables.iter().map(nftables::lift).fold(Lifted::default(), Lifted::and)
 }

@@ -1,6 +1,7 @@
 //! What holds for every configuration: all renderers mean the same, and what they write can be read back.
 //!
-//! MESH_INTERCEPT_CASES says how many configurations are tried; failures are shrunk and kept in `proptest-regressions/`.
+//! MESH_INTERCEPT_CASES says how many configurations are tried; PROPTEST_RNG_SEED repeats a run. Failures are shrunk and kept
+//! in `proptest-regressions/`.
 
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -27,7 +28,6 @@ const PACKETS: usize = 8;
 fn settings_of_a_run() -> ProptestConfig {
     let cases = std::env::var("MESH_INTERCEPT_CASES").ok().and_then(|text| text.parse().ok());
     let cases = cases.unwrap_or(CASES);
-    println!("{cases} configurations; PROPTEST_RNG_SEED repeats a run");
     ProptestConfig { cases, ..ProptestConfig::default() }
 }
 
@@ -45,7 +45,7 @@ fn pods() -> impl Strategy<Value = Pod> {
 /// What the nftables back end means by a program: written as messages, read back, lifted.
 fn through_netlink(program: &Program) -> Lifted {
     let mut kernel = Recording::default();
-    kernel.commit(&encode(&nftables::translate(program), &Record::now(String::new())).unwrap()).unwrap();
+    kernel.commit(&encode(&nftables::translate(program), &Record::now(String::new(), &[])).unwrap()).unwrap();
     let held = nftables::read(&mut kernel).unwrap();
     held.tables.iter().map(nftables::lift).fold(Lifted::default(), Lifted::and)
 }
@@ -53,7 +53,9 @@ fn through_netlink(program: &Program) -> Lifted {
 /// What the iptables back ends mean by it: written as `iptables-save` prints it, read back, lifted.
 fn through_iptables(program: &Program) -> Lifted {
     let wanted = [Family::Ipv4, Family::Ipv6].map(|family| (family, iptables::render(program, family)));
-    let families = wanted.clone().map(|(family, state)| (family, iptables::parse(&saved(&state), &state)));
+    let families = wanted.clone().map(|(family, state)| {
+        (family, iptables::parse(&saved(&state), &state, &iptables::Claim::default()))
+    });
     let held = iptables::Held { variant: BackendKind::IptablesLegacy, families };
     assert_eq!(held.standing(&wanted), super::standing::Standing::Equal, "{:#?}", held.listing());
     iptables::lift(&held)

@@ -20,6 +20,8 @@ pub struct Target {
     pub bridge: Option<Program>,
     /// The mark and the table that TPROXY uses, or would use.
     pub delivery: (Mark, RouteTable),
+    /// Are rules of others' chains claimed that an earlier run would have written, and somebody else might have?
+    pub claims_by_form: bool,
     /// Who installs it.
     pub record: Record,
 }
@@ -98,7 +100,9 @@ impl State {
     ) -> Result<State, RestoreError> {
         let rules = match target.render(backend)? {
             Rendered::Nftables { .. } => Rules::Nftables(nftables::read(kernel)?),
-            Rendered::Iptables(wanted) => Rules::Iptables(iptables::read(kernel, backend, &wanted)?),
+            Rendered::Iptables(wanted) => {
+                Rules::Iptables(iptables::read(kernel, backend, &wanted, target.claims_by_form)?)
+            }
         };
         let routing = ours(kernel.routing()?, &rules, target);
         Ok(State { rules, routing })
@@ -146,6 +150,14 @@ impl State {
         };
         let wanted = target.routing();
         Ok(match rules {
+            // istio-init does routing last, and may have been ended before it.
+            Standing::Equal
+                if matches!(self.rules, Rules::Iptables(_))
+                    && !wanted.is_empty()
+                    && !wanted.iter().any(|item| self.routing.contains(item)) =>
+            {
+                Standing::Interrupted
+            }
             Standing::Equal if wanted.iter().any(|item| !self.routing.contains(item)) => Standing::Different,
             // A run was ended between the rules and what they do not need any more.
             Standing::Equal if self.routing.iter().any(|item| !wanted.contains(item)) => {
@@ -222,7 +234,7 @@ impl Rules {
     }
 }
 
-/// Which items are ours: what the rules that are there need, what the target needs, and what an earlier TPROXY with the
+/// Which items are ours: what the target needs, what the rules that are there need, and what an earlier TPROXY with the
 /// target's mark and table has left.
 fn ours(found: Vec<RoutingItem>, rules: &Rules, target: &Target) -> Vec<RoutingItem> {
     let marks = rules.marks();
@@ -234,20 +246,18 @@ fn ours(found: Vec<RoutingItem>, rules: &Rules, target: &Target) -> Vec<RoutingI
         }
         _ => false,
     };
-    let tables: Vec<RouteTable> = found
-        .iter()
-        .filter(|item| is_our_rule(item))
-        .filter_map(|item| match item {
-            RoutingItem::PolicyRule { table, .. } => Some(*table),
-            _ => None,
-        })
-        .chain([target.delivery.1])
-        .collect();
-    let needs_bind_address = rules.has_ipv6() || target.program.routing.bind_address;
-    let is_ours = |item: &RoutingItem| match item {
-        RoutingItem::BindAddress => needs_bind_address,
-        RoutingItem::LocalRoute { table, .. } => tables.contains(table),
-        RoutingItem::PolicyRule { .. } => is_our_rule(item),
+    let leads_to = |item: &RoutingItem, wanted: (Family, RouteTable)| match *item {
+        RoutingItem::PolicyRule { family, table, .. } => (family, table) == wanted,
+        _ => false,
     };
-    found.iter().filter(|item| is_ours(item)).copied().collect()
+    let is_ours = |item: &RoutingItem| match *item {
+        RoutingItem::BindAddress => rules.has_ipv6(),
+        RoutingItem::PolicyRule { .. } => is_our_rule(item),
+        // A route belongs to those whose rule leads to it.
+        RoutingItem::LocalRoute { family, table } => {
+            found.iter().any(|rule| is_our_rule(rule) && leads_to(rule, (family, table)))
+        }
+    };
+    let needed = target.routing();
+    found.iter().filter(|item| needed.contains(item) || is_ours(item)).copied().collect()
 }

@@ -1,15 +1,17 @@
 //! What each rule has counted, and what that means for the traffic: redirected, or past the proxy.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 
-use super::iptables::{self, FamilyState, Line};
+use super::iptables::{self, FamilyState, Line, TableState};
 use super::listing::Count;
 use super::nftables::{self, HeldRule};
 use super::state::Rules;
 use crate::config::families::Family;
 
 /// What becomes of the packets that a rule counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fate {
     /// To the proxy's outbound port.
@@ -62,12 +64,16 @@ pub struct Counted {
 /// Adds up what the rules have counted. `wanted` tells the ids of rules in iptables.
 pub fn counted(rules: &Rules, wanted: Option<&[(Family, FamilyState); 2]>) -> Vec<Counted> {
     let mut all: Vec<Counted> = Vec::new();
-    let mut add = |one: Counted| match all.iter_mut().find(|it| (&it.id, it.fate) == (&one.id, one.fate)) {
-        Some(there) => {
-            there.count.packets += one.count.packets;
-            there.count.bytes += one.count.bytes;
+    let mut places: HashMap<(String, Fate), usize> = HashMap::new();
+    let mut add = |one: Counted| match places.get(&(one.id.clone(), one.fate)) {
+        Some(place) => {
+            all[*place].count.packets += one.count.packets;
+            all[*place].count.bytes += one.count.bytes;
         }
-        None => all.push(one),
+        None => {
+            places.insert((one.id.clone(), one.fate), all.len());
+            all.push(one);
+        }
     };
     match rules {
         Rules::Nftables(held) => {
@@ -104,27 +110,41 @@ fn of_redirect(chain: &str) -> Fate {
 }
 
 fn of_iptables(held: &iptables::Held, wanted: Option<&[(Family, FamilyState); 2]>) -> Vec<Counted> {
+    let comments: HashMap<Place<'_>, &str> = wanted.into_iter().flatten().flat_map(lines).collect();
     let mut all = Vec::new();
-    for (family, state) in &held.families {
-        for table in &state.tables {
-            let own =
-                table.chains.iter().flat_map(|own| own.lines.iter().map(|line| (own.name.as_str(), line)));
-            let hooks = table.hooks.iter().map(|hook| (hook.chain.as_str(), &hook.line));
-            for (chain, line) in own.chain(hooks) {
-                let comment = wanted.and_then(|wanted| comment(wanted, *family, &table.table, chain, line));
-                let unknown = format!("{chain} {}", line.specification);
-                let (id, reason) = comment.unwrap_or((&unknown, ""));
-                all.push(Counted {
-                    id: id.to_owned(),
-                    reason: reason.to_owned(),
-                    table: table.table.clone(),
-                    fate: of_target(&table.table, chain, line),
-                    count: line.count.unwrap_or_default(),
-                });
-            }
+    for of_family in &held.families {
+        let found = of_family.1.tables.iter().flat_map(|table| lines_of(of_family.0, table));
+        for (place, line) in found {
+            let comment = comments.get(&place).and_then(|comment| comment.split_once(": "));
+            let (_, table, chain, specification) = place;
+            let unknown = format!("{chain} {specification}");
+            let (id, reason) = comment.unwrap_or((&unknown, ""));
+            all.push(Counted {
+                id: id.to_owned(),
+                reason: reason.to_owned(),
+                table: table.to_owned(),
+                fate: of_target(table, chain, line),
+                count: line.count.unwrap_or_default(),
+            });
         }
     }
     all
+}
+
+/// Where a line stands, and what it says.
+type Place<'a> = (Family, &'a str, &'a str, &'a str);
+
+/// Every line of a family with its comment.
+fn lines<'a>((family, state): &'a (Family, FamilyState)) -> impl Iterator<Item = (Place<'a>, &'a str)> {
+    let all = state.tables.iter().flat_map(|table| lines_of(*family, table));
+    all.map(|(place, line)| (place, line.comment.as_str()))
+}
+
+fn lines_of(family: Family, table: &TableState) -> impl Iterator<Item = (Place<'_>, &Line)> {
+    let own = table.chains.iter().flat_map(|own| own.lines.iter().map(|line| (own.name.as_str(), line)));
+    let hooks = table.hooks.iter().map(|hook| (hook.chain.as_str(), &hook.line));
+    own.chain(hooks)
+        .map(move |(chain, line)| ((family, table.table.as_str(), chain, line.specification.as_str()), line))
 }
 
 fn of_target(table: &str, chain: &str, line: &Line) -> Fate {
@@ -135,20 +155,4 @@ fn of_target(table: &str, chain: &str, line: &Line) -> Fate {
         "DROP" => Fate::Dropped,
         _ => Fate::OnTheWay,
     }
-}
-
-/// Id and reason of the rule that this line is of.
-fn comment<'a>(
-    wanted: &'a [(Family, FamilyState); 2],
-    family: Family,
-    table: &str,
-    chain: &str,
-    line: &Line,
-) -> Option<(&'a str, &'a str)> {
-    let (_, state) = wanted.iter().find(|(other, _)| *other == family)?;
-    let table = state.table(table)?;
-    let own = table.chains.iter().filter(|own| own.name == chain).flat_map(|own| &own.lines);
-    let hooks = table.hooks.iter().filter(|hook| hook.chain == chain).map(|hook| &hook.line);
-    let same = own.chain(hooks).find(|wanted| wanted.specification == line.specification)?;
-    same.comment.split_once(": ")
 }

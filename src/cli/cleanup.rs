@@ -6,7 +6,7 @@ use tracing::info;
 use super::init::{check_capabilities, look};
 use super::run::{Failure, Run, finish};
 use super::show;
-use crate::backend::{self, Removal};
+use crate::backend::{self, ApplyError, Removal};
 use crate::config::problem::Problems;
 use crate::config::typed::Settings;
 use crate::config::{BackendKind, Format};
@@ -38,13 +38,22 @@ pub(super) fn clean_up(run: &mut Run) -> Result<(), Failure> {
         return if failures.is_empty() { Ok(()) } else { Err(Failure::Cleanup(failures)) };
     }
     let mut removed = Vec::new();
+    // Routes stay as long as rules do that need them: without them, those would lose packets.
+    let may_go = |removal: &Removal, failures: &[ApplyError]| !removal.is_routing() || failures.is_empty();
     for removal in &removals {
+        if !may_go(removal, &failures) {
+            continue;
+        }
         match removal.carry_out(kernel) {
             Ok(()) => removed.extend(removal.words()),
             Err(more) => failures.extend(more),
         }
     }
     run.phases.end("remove");
+    if run.options.format == Format::Json {
+        let failed: Vec<String> = failures.iter().map(ToString::to_string).collect();
+        show(&format!("{:#}\n", json!({ "removed": removed, "failed": failed })));
+    }
     let what = if removed.is_empty() { "nothing: nothing was there".to_owned() } else { removed.join(", ") };
     info!(took = %run.phases.summary(), "removed {what}");
     if failures.is_empty() { Ok(()) } else { Err(Failure::Cleanup(failures)) }

@@ -115,6 +115,9 @@ fn carry_out(
         let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;
         let action = state.standing(target).map_err(ApplyError::from)?.action(run.options.policy);
         run.phases.end("compare");
+        for rule in state.foreign_before_ours() {
+            warn!("a rule that is not ours, or not known to be, comes before ours: {rule}");
+        }
         match action {
             Action::Nothing => outcome = "rules are in the kernel already: nothing was written",
             Action::Refuse => {

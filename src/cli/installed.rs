@@ -63,6 +63,8 @@ fn adopt(run: &mut Run, record: &Record) {
     if let (Some(config), true) = (config, record.whole) {
         run.config = config;
         run.is_configured = true;
+        let servers = record.resolvers.split(',').filter_map(|server| server.parse().ok());
+        run.recorded_resolvers = Some(servers.collect());
     }
 }
 

@@ -1,5 +1,6 @@
 //! What `init` and `plan` have in common: from settings to a program for this pod.
 
+use std::net::IpAddr;
 use std::time::Instant;
 
 use tracing::{info, warn};
@@ -15,7 +16,7 @@ use crate::config::resolvers::Resolvers;
 use crate::config::settings::CONFIGURATION;
 use crate::config::typed::Settings;
 use crate::config::values::Mode;
-use crate::config::{Config, Dns, Options, lists};
+use crate::config::{Config, Dns, Options, Policy, lists};
 use crate::exit::Exit;
 use crate::kernel::capabilities::CapabilityError;
 use crate::kernel::files::{self, Files};
@@ -31,6 +32,8 @@ pub(super) struct Run {
     pub(super) config: Config,
     /// Was any setting of the configuration given?
     pub(super) is_configured: bool,
+    /// The DNS servers of the installation, where its configuration was taken from its record.
+    pub(super) recorded_resolvers: Option<Vec<IpAddr>>,
     pub(super) options: Options,
     pub(super) phases: Phases,
 }
@@ -153,7 +156,7 @@ impl Run {
         logging.start();
         phases.end("parse");
         let is_configured = settings.gives_any(CONFIGURATION);
-        Ok(Run { config, is_configured, options, phases })
+        Ok(Run { config, is_configured, recorded_resolvers: None, options, phases })
     }
 
     /// Logs what is going to be applied.
@@ -176,7 +179,11 @@ impl Run {
     /// What a cleanup takes for ours: whatever the pod is, or was.
     pub(super) fn target_for_any_pod(&self) -> Target {
         let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
-        self.target_for(&Pod { families, resolvers: Vec::new() })
+        let mut target = self.target_for(&Pod { families, resolvers: Vec::new() });
+        // What is needed is not asked here: a route that others use as well is not ours to remove.
+        target.program.routing.delivery = None;
+        target.claims_by_form = true;
+        target
     }
 
     fn target_for(&self, pod: &Pod) -> Target {
@@ -184,7 +191,8 @@ impl Run {
             program: program::compile(&self.config, pod),
             bridge: program::bridge(&self.config, pod),
             delivery: (self.config.tproxy_mark, self.config.tproxy_table),
-            record: Record::now(self.config.flags()),
+            claims_by_form: self.options.policy != Policy::Plain,
+            record: Record::now(self.config.flags(), &pod.resolvers),
         }
     }
 
@@ -200,9 +208,10 @@ impl Run {
     /// The pod that is there.
     pub(super) fn pod(&self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
         let families = self.families(kernel)?;
-        let resolvers = match self.config.dns {
-            Dns::Resolvers => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
-            Dns::Off | Dns::All => Resolvers::default(),
+        let resolvers = match (self.config.dns, &self.recorded_resolvers) {
+            (Dns::Resolvers, Some(servers)) => Resolvers { servers: servers.clone(), ..Resolvers::default() },
+            (Dns::Resolvers, None) => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
+            (Dns::Off | Dns::All, _) => Resolvers::default(),
         };
         for ignored in &resolvers.ignored {
             warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());

@@ -21,6 +21,8 @@ use crate::config::values::{Mark, RouteTable};
 const LOOPBACK: u32 = 1;
 /// Before the main table (32766), the last of them first: where `ip rule add` puts the first rules of a namespace.
 const PRIORITIES: RangeInclusive<u32> = 32700..=32765;
+/// The priority of the rule that leads to the main table.
+const MAIN: u32 = 32766;
 /// `RT_TABLE_UNSPEC`: the number stands in an attribute of its own.
 const TABLE_IN_ATTRIBUTE: u8 = 0;
 
@@ -74,7 +76,7 @@ impl Rtnetlink {
         for family in [Family::Ipv4, Family::Ipv6] {
             let tables = self.local_routes(family).map_err(failed)?;
             items.extend(tables.into_iter().map(|table| RoutingItem::LocalRoute { family, table }));
-            for rule in self.plain_rules(family).map_err(failed)? {
+            for rule in self.plain_rules(family).map_err(failed)?.iter().filter(|rule| rule.comes_first()) {
                 let item = RoutingItem::PolicyRule { family, mark: rule.mark, table: rule.table };
                 // istio-init adds the same one with each run.
                 if !items.contains(&item) {
@@ -121,7 +123,8 @@ impl Rtnetlink {
     /// same priority. There it takes rules that select more for the same, so that one of those makes us go on.
     fn add_policy_rule(&self, family: Family, mark: Mark, table: RouteTable) -> io::Result<()> {
         for priority in PRIORITIES.rev() {
-            if !self.policy_rules(family, mark, table)?.is_empty() {
+            let there = self.plain_rules(family)?;
+            if there.iter().any(|rule| (rule.mark, rule.table) == (mark, table) && rule.comes_first()) {
                 break;
             }
             match self.wait(self.handle_rule(policy_rule(family, mark, table, priority))) {
@@ -204,6 +207,11 @@ struct PlainRule {
 }
 
 impl PlainRule {
+    /// Is it looked at before the main table? Behind it, a default route would decide first.
+    fn comes_first(&self) -> bool {
+        self.priority < MAIN
+    }
+
     fn read(rule: &RuleMessage) -> Option<PlainRule> {
         let header = &rule.header;
         let narrowed = (header.dst_len, header.src_len, header.tos) != (0, 0, 0)

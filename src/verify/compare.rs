@@ -1,9 +1,10 @@
 //! Compares what should be in the kernel with what is: exactly, order included.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use similar::{Algorithm, ChangeTag, capture_diff_slices};
+use similar::{Algorithm, ChangeTag, capture_diff_slices_deadline};
 
 use crate::backend::listing::{Listing, Place};
 
@@ -76,6 +77,9 @@ pub struct Difference {
     pub places: Vec<Compared>,
 }
 
+/// How long a short difference is looked for in one place.
+const PATIENCE: Duration = Duration::from_millis(200);
+
 /// Compares what is there with what should be.
 pub fn compare(found: &Listing, wanted: &Listing) -> Difference {
     let nothing = |name: &str| Place { name: name.to_owned(), lines: Vec::new() };
@@ -97,7 +101,10 @@ pub fn compare(found: &Listing, wanted: &Listing) -> Difference {
 
 fn compared(fate: Fate, found: &Place, wanted: &Place) -> Compared {
     let line = |change, text: &String| Line { change, text: text.clone() };
-    let operations = capture_diff_slices(Algorithm::Myers, &found.lines, &wanted.lines);
+    // Behind the deadline the difference is still one, only not the shortest.
+    let deadline = Instant::now() + PATIENCE;
+    let operations =
+        capture_diff_slices_deadline(Algorithm::Myers, &found.lines, &wanted.lines, Some(deadline));
     let changes = operations.iter().flat_map(|it| it.iter_changes(&found.lines, &wanted.lines));
     let lines = changes.map(|it| match it.tag() {
         ChangeTag::Equal => line(Change::Same, &it.value()),

@@ -29,7 +29,8 @@ fn target(families: Families, flags: &[(&Setting, &str)]) -> Target {
         program: compile(&config, &pod),
         bridge: bridge(&config, &pod),
         delivery: (config.tproxy_mark, config.tproxy_table),
-        record: Record::now(config.flags()),
+        claims_by_form: false,
+        record: Record::now(config.flags(), &[]),
     }
 }
 

@@ -2,14 +2,14 @@
 
 use super::programs::{Programs, RestoreError};
 use super::render::render;
-use super::save::ours;
+use super::save::{CHAINS, Claim, ours, unprinted, virtual_interfaces};
 use super::state::FamilyState;
 use crate::backend::listing::Listing;
 use crate::backend::standing::Standing;
 use crate::config::BackendKind;
 use crate::config::families::Family;
 use crate::config::values::Mark;
-use crate::kernel::Kernel;
+use crate::kernel::{Kernel, ListedChain};
 use crate::netlink::family_number;
 use crate::program::{Match, Program};
 
@@ -42,20 +42,34 @@ pub fn wanted(program: &Program) -> Result<[(Family, FamilyState); 2], RestoreEr
     Ok([Family::Ipv4, Family::Ipv6].map(|family| (family, render(program, family))))
 }
 
-/// Reads what this variant holds of ours; rules in hooks' chains that `wanted` names count as ours.
+/// Reads what this variant holds of ours: rules in hooks' chains that `wanted` names, and with `by_form` those that an
+/// earlier run would have written.
 ///
 /// # Errors
-/// When the kernel or a save program does not answer.
+/// When the kernel or a save program does not answer, or cannot print a table.
 pub fn read(
     kernel: &mut dyn Kernel,
     variant: BackendKind,
     wanted: &[(Family, FamilyState); 2],
+    by_form: bool,
+) -> Result<Held, RestoreError> {
+    read_with(kernel, variant, wanted, by_form, &[])
+}
+
+fn read_with(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    wanted: &[(Family, FamilyState); 2],
+    by_form: bool,
+    options: &[&str],
 ) -> Result<Held, RestoreError> {
     let [(ipv4, first), (ipv6, second)] = wanted;
-    let families = [
-        (*ipv4, current(kernel, variant, *ipv4, first, &[])?),
-        (*ipv6, current(kernel, variant, *ipv6, second, &[])?),
-    ];
+    let texts =
+        [saved(kernel, variant, *ipv4, first, options)?, saved(kernel, variant, *ipv6, second, options)?];
+    // A family without ranges has no rule that tells whose its rules about virtual interfaces are.
+    let virtual_interfaces = texts.iter().flat_map(|text| virtual_interfaces(text)).collect();
+    let claim = Claim { by_form, virtual_interfaces };
+    let families = [(*ipv4, ours(&texts[0], first, &claim)), (*ipv6, ours(&texts[1], second, &claim))];
     Ok(Held { variant, families })
 }
 
@@ -65,12 +79,7 @@ impl Held {
     /// # Errors
     /// When the kernel or a save program does not answer.
     pub fn with_counts(self, kernel: &mut dyn Kernel) -> Result<Held, RestoreError> {
-        let [(ipv4, first), (ipv6, second)] = &self.families;
-        let families = [
-            (*ipv4, current(kernel, self.variant, *ipv4, first, &["--counters"])?),
-            (*ipv6, current(kernel, self.variant, *ipv6, second, &["--counters"])?),
-        ];
-        Ok(Held { variant: self.variant, families })
+        read_with(kernel, self.variant, &self.families, false, &["--counters"])
     }
 
     /// How it stands to what is wanted.
@@ -123,29 +132,47 @@ pub fn listing(variant: BackendKind, families: &[(Family, FamilyState); 2]) -> L
     families.iter().fold(Listing::default(), |all, (family, state)| all.and(state.listing(variant, *family)))
 }
 
-/// What iptables holds of ours in a family. No program is run where the kernel has no tables of this variant: the
-/// programs would create them.
+/// What iptables holds of ours in a family.
 ///
 /// # Errors
-/// When the kernel or a save program does not answer.
+/// When the kernel or a save program does not answer, or cannot print a table.
 pub fn current(
     kernel: &mut dyn Kernel,
     variant: BackendKind,
     family: Family,
     wanted: &FamilyState,
-    options: &[&str],
 ) -> Result<FamilyState, RestoreError> {
-    let has_tables = match variant {
-        BackendKind::IptablesLegacy => !kernel.legacy_tables(family)?.is_empty(),
+    let text = saved(kernel, variant, family, wanted, &[])?;
+    let claim = Claim { by_form: true, virtual_interfaces: virtual_interfaces(&text) };
+    Ok(ours(&text, wanted, &claim))
+}
+
+/// The output of the save program. No program is run where the kernel has no tables of this variant: the programs would
+/// create them.
+fn saved(
+    kernel: &mut dyn Kernel,
+    variant: BackendKind,
+    family: Family,
+    wanted: &FamilyState,
+    options: &[&str],
+) -> Result<String, RestoreError> {
+    let chains = match variant {
+        BackendKind::IptablesLegacy if kernel.legacy_tables(family)?.is_empty() => return Ok(String::new()),
+        BackendKind::IptablesLegacy => Vec::new(),
         _ => {
-            let number = family_number(family);
-            kernel.chains()?.iter().any(|chain| chain.family == number)
+            let mut chains = kernel.chains()?;
+            chains.retain(|chain| chain.family == family_number(family));
+            if chains.is_empty() {
+                return Ok(String::new());
+            }
+            chains
         }
     };
-    if !has_tables {
-        return Ok(FamilyState::default());
-    }
-    let programs = Programs { variant };
-    let saved = programs.run(kernel, family, "save", options, "")?;
-    Ok(ours(&saved.output, wanted))
+    let text = Programs { variant }.run(kernel, family, "save", options, "")?.output;
+    let holds_ours = |table: &str| {
+        let is_ours = |chain: &ListedChain| chain.table == table && CHAINS.contains(&chain.name.as_str());
+        chains.iter().any(is_ours) || wanted.table(table).is_some_and(|table| !table.is_empty())
+    };
+    let table = unprinted(&text).find(|table| holds_ours(table)).map(str::to_owned);
+    table.map_or(Ok(text), |table| Err(RestoreError::Unprinted { family, table }))
 }

@@ -25,6 +25,17 @@ pub enum RestoreError {
         /// The rule that it stumbled over, if it said where.
         line: String,
     },
+    /// A table holds what iptables has no word for, so that what is ours in it cannot be told.
+    #[error(
+        "iptables-nft-save cannot print the table {table} of {family}, because nftables rules are in it that iptables has no \
+         word for: see `nft list table`, and remove those"
+    )]
+    Unprinted {
+        /// The family.
+        family: Family,
+        /// The table.
+        table: String,
+    },
     /// The restore programs cannot read so long a line.
     #[error(
         "{groups} included groups are one rule, and iptables-restore reads no more than {most} in a line: \
@@ -107,7 +118,11 @@ impl Programs {
             _ => Err(RestoreError::Failed {
                 program,
                 line: named_line(&finished.complaints, input),
-                complaint: finished.complaints,
+                complaint: if finished.complaints.is_empty() {
+                    finished.code.map_or("a signal ended it".to_owned(), |code| format!("exit code {code}"))
+                } else {
+                    finished.complaints
+                },
             }),
         }
     }

@@ -1,5 +1,9 @@
 //! The program as iptables rules: one rule an item, in the words and the order of `iptables-save`.
 
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv6Net;
+
 use super::state::{FamilyState, HookLine, Line, OwnChain};
 use crate::config::families::Family;
 use crate::config::ports::{PortRange, PortSet};
@@ -110,7 +114,9 @@ fn items(condition: &Match, family: Family, protocol: &str) -> Vec<Setter> {
     let addresses = |ranges: &crate::config::cidrs::CidrSet| -> Vec<String> {
         match family {
             Family::Ipv4 => ranges.v4.iter().map(|net| address(net.prefix_len(), net)).collect(),
-            Family::Ipv6 => ranges.v6.iter().map(|net| address(net.prefix_len(), net)).collect(),
+            Family::Ipv6 => {
+                ranges.v6.iter().map(|net| address(net.prefix_len(), &as_inet_ntop(net))).collect()
+            }
         }
     };
     match condition {
@@ -158,6 +164,17 @@ fn items(condition: &Match, family: Family, protocol: &str) -> Vec<Setter> {
         Match::State(ConnectionState::EstablishedOrRelated) => {
             vec![matching("-m conntrack --ctstate RELATED,ESTABLISHED".to_owned())]
         }
+    }
+}
+
+/// As the C library writes it: the last four bytes in dots when nothing comes before them.
+fn as_inet_ntop(net: &Ipv6Net) -> String {
+    match net.addr().segments() {
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => {
+            let last = Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low));
+            format!("::{last}/{}", net.prefix_len())
+        }
+        _ => net.to_string(),
     }
 }
 

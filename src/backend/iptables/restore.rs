@@ -2,6 +2,7 @@
 
 use super::held::{Held, current};
 use super::programs::{Programs, RestoreError};
+use super::save::HOOKS;
 use super::script::{CHANGE, section, transactions, transition};
 use super::state::FamilyState;
 use crate::backend::nftables::encode_pruning;
@@ -23,6 +24,7 @@ pub fn replace(
 ) -> Result<(), RestoreError> {
     let programs = Programs { variant: held.variant };
     let chains = if held.variant == BackendKind::IptablesNft { kernel.chains()? } else { Vec::new() };
+    let idle: Vec<ListedChain> = chains.iter().filter(|chain| chain.is_idle).cloned().collect();
     let parts = held.families.iter().zip(wanted).map(|((family, before), (_, wanted))| {
         let (from, to) = if all { (before.clone(), wanted.clone()) } else { before.differing(wanted) };
         (*family, transition(&from, &to, false), before, wanted)
@@ -45,7 +47,7 @@ pub fn replace(
         programs.restore(kernel, family, &script)?;
     }
     for (family, _, before) in &done {
-        prune(kernel, held.variant, *family, &before.table_names(), &[]);
+        prune(kernel, held.variant, *family, &before.table_names(), &idle);
     }
     Ok(())
 }
@@ -82,7 +84,11 @@ fn change_marks<'a>(
 pub fn remove(kernel: &mut dyn Kernel, held: &Held) -> Result<(), Vec<RestoreError>> {
     let programs = Programs { variant: held.variant };
     let mut failures = Vec::new();
+    let mut idle = kernel.chains().unwrap_or_default();
+    idle.retain(|chain| chain.is_idle);
     for (family, there) in held.families.iter().filter(|(_, there)| !there.is_empty()) {
+        // A run that was ended half-way has left idle chains of ours: they cannot be told from others'.
+        let kept = if there.changing { &[] } else { &idle[..] };
         let rules = transition(there, &FamilyState::default(), false);
         let (begin, end) =
             (section("nat", &format!("-N {CHANGE}\n")), section("nat", &format!("-X {CHANGE}\n")));
@@ -95,7 +101,8 @@ pub fn remove(kernel: &mut dyn Kernel, held: &Held) -> Result<(), Vec<RestoreErr
         let mut touched = there.table_names();
         touched.extend(if there.changing { &["raw", "mangle", "filter", "nat"][..] } else { &["nat"] });
         let result = result.and_then(|()| {
-            if prune(kernel, held.variant, *family, &touched, &[]) || held.variant != BackendKind::IptablesNft
+            if prune(kernel, held.variant, *family, &touched, kept)
+                || held.variant != BackendKind::IptablesNft
             {
                 return Ok(());
             }
@@ -124,7 +131,7 @@ fn prune(
     let chains = kernel.chains().unwrap_or_default();
     let in_reach = |chain: &&ListedChain| chain.family == number && tables.contains(&chain.table.as_str());
     let goes = |chain: &ListedChain| {
-        (chain.is_idle || chain.name == CHANGE)
+        (chain.is_idle && HOOKS.contains(&chain.name.as_str()) || chain.name == CHANGE)
             && !kept.iter().any(|it| (it.family, &it.table, &it.name) == (number, &chain.table, &chain.name))
     };
     let idle: Vec<&ListedChain> = chains.iter().filter(in_reach).filter(|chain| goes(chain)).collect();
@@ -135,10 +142,12 @@ fn prune(
             emptied.push((number, table));
         }
     }
-    match (idle.is_empty(), encode_pruning(&idle, &emptied)) {
-        (false, Ok(batch)) => kernel.commit(&batch).is_ok(),
-        _ => true,
-    }
+    let mut commit = |emptied: &[(u8, &str)]| match encode_pruning(&idle, emptied) {
+        Ok(batch) => kernel.commit(&batch).is_ok(),
+        Err(_) => false,
+    };
+    // A table that holds something else as well stays, without what is ours.
+    idle.is_empty() || commit(&emptied) || commit(&[])
 }
 
 /// Puts every family back as it was. Reads what is there now, since a failed run may have gone in by half.
@@ -152,7 +161,7 @@ fn undo(
 ) -> RestoreError {
     let programs = Programs { variant };
     for (family, wanted, before) in done.into_iter().rev() {
-        let back = current(kernel, variant, family, wanted, &[]).and_then(|now| {
+        let back = current(kernel, variant, family, wanted).and_then(|now| {
             let (from, to) = now.differing(before);
             let mut script = transition(&from, &to, false);
             if now.changing && !before.changing {

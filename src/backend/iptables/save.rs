@@ -17,8 +17,11 @@ pub const CHAINS: [&str; 9] = [
     "ISTIO_UNCAPTURED",
 ];
 
+/// The tables that rules of ours are in.
+pub const TABLES: [&str; 4] = ["raw", "mangle", "nat", "filter"];
+
 /// The chains that the kernel walks by itself. Rules in other chains of others are theirs, whatever they jump to.
-const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
+pub(super) const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 
 /// A rule in the chain of a hook.
 struct Found<'a> {
@@ -28,13 +31,29 @@ struct Found<'a> {
     count: Option<Count>,
 }
 
-/// Finds what is ours: our chains, the jumps to them from hooks, and the rules in hooks' chains that `wanted` names or
-/// that belong to our chains.
-pub fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
+/// What counts as ours beside our chains and what leads to them.
+#[derive(Clone, Debug, Default)]
+pub struct Claim {
+    /// Also rules of a form that an earlier run would have written, and somebody else might have.
+    pub by_form: bool,
+    /// Virtual interfaces that rules of ours name in either family.
+    pub virtual_interfaces: Vec<String>,
+}
+
+/// Finds what is ours: our chains, the jumps to them from hooks, the rules in hooks' chains that `wanted` names, and what is
+/// claimed.
+pub fn ours(save: &str, wanted: &FamilyState, claim: &Claim) -> FamilyState {
     let mut state = FamilyState::default();
-    for section in save.split("\n*").map(|section| section.trim_start_matches('*')) {
-        let Some((name, lines)) = section.split_once('\n') else { continue };
-        let (table, changing) = read_table(name.trim(), lines, wanted);
+    let mut sections: Vec<(&str, Vec<&str>)> = Vec::new();
+    for line in rules(save) {
+        match (line.strip_prefix('*'), sections.last_mut()) {
+            (Some(name), _) => sections.push((name.trim(), Vec::new())),
+            (None, Some((_, lines))) => lines.push(line),
+            (None, None) => {}
+        }
+    }
+    for (name, lines) in sections.into_iter().filter(|(name, _)| TABLES.contains(name)) {
+        let (table, changing) = read_table(name, &lines, wanted, claim);
         state.changing |= changing;
         if !table.is_empty() || !table.needed.is_empty() || !table.barriers.is_empty() {
             state.tables.push(table);
@@ -43,11 +62,44 @@ pub fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
     state
 }
 
-fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, bool) {
+/// The virtual interfaces that rules of ours name: those by which traffic goes to the proxy's outbound port.
+pub(super) fn virtual_interfaces(save: &str) -> Vec<String> {
+    let captured = rules(save).into_iter().filter_map(appended).filter(|(chain, specification, _)| {
+        *chain == "PREROUTING" && target(specification) == Some("ISTIO_REDIRECT")
+    });
+    captured.filter_map(|(_, specification, _)| option_of(specification, "-i").map(str::to_owned)).collect()
+}
+
+/// The tables that the save program of iptables-nft cannot print, because they hold what iptables has no word for.
+pub(super) fn unprinted(save: &str) -> impl Iterator<Item = &str> {
+    save.lines()
+        .filter_map(|line| line.strip_prefix("# Table `")?.strip_suffix("' is incompatible, use 'nft' tool."))
+}
+
+/// Lines, and what only looks like several: a comment may hold line breaks.
+fn rules(save: &str) -> Vec<&str> {
+    let mut lines = Vec::new();
+    let (mut start, mut quoted, mut escaped) = (0, false, false);
+    for (at, byte) in save.bytes().enumerate() {
+        match byte {
+            b'\n' if !quoted => {
+                lines.push(save[start..at].trim());
+                start = at + 1;
+            }
+            b'"' if !escaped => quoted = !quoted,
+            _ => {}
+        }
+        escaped = byte == b'\\' && !escaped;
+    }
+    lines.push(save[start..].trim());
+    lines
+}
+
+fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -> (TableState, bool) {
     let mut table = TableState { table: name.to_owned(), ..TableState::default() };
     let mut found: Vec<Found<'_>> = Vec::new();
     let mut changing = false;
-    for line in lines.lines().map(str::trim) {
+    for line in lines {
         if let Some(chain) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next()) {
             changing |= name == "nat" && chain == CHANGE;
             if CHAINS.contains(&chain) {
@@ -57,7 +109,8 @@ fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, boo
             if let Some(own) = table.chains.iter_mut().find(|own| own.name == chain) {
                 own.lines.push(Line { specification: specification.to_owned(), count, ..Line::default() });
             } else if HOOKS.contains(&chain) {
-                let place = found.iter().filter(|other| other.chain == chain).count() + 1;
+                let place =
+                    found.iter().rev().find(|other| other.chain == chain).map_or(0, |it| it.place) + 1;
                 found.push(Found { chain, place, specification, count });
             } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it)) {
                 table.needed.push(target.to_owned());
@@ -65,10 +118,10 @@ fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, boo
         }
     }
     let marks = if name == "mangle" { marks(&table) } else { Vec::new() };
-    let has_own_chains = !table.chains.is_empty();
+    let claims = claim.by_form && !table.chains.is_empty();
+    let pairs = Pairs::of(&found, &claim.virtual_interfaces);
     for rule in &found {
-        let belongs =
-            has_own_chains && (carries_mark(rule.specification, &marks) || is_of_pair(rule, &found));
+        let belongs = claims && (carries_mark(rule.specification, &marks) || pairs.has(rule));
         if target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
             || is_wanted(wanted, name, rule)
             || belongs
@@ -87,11 +140,16 @@ fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, boo
     let is_ours = |rule: &Found<'_>| {
         table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place == Some(rule.place))
     };
-    let is_before = |rule: &&Found<'_>| {
-        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place > Some(rule.place))
-    };
+    let last_of = |chain: &str| table.hooks.iter().rev().find(|hook| hook.chain == chain)?.place;
+    let is_before = |rule: &&Found<'_>| last_of(rule.chain) > Some(rule.place);
     let before = found.iter().filter(is_before).filter(|rule| !is_ours(rule));
     table.before_ours = before.map(|rule| format!("{} {}", rule.chain, rule.specification)).collect();
+    // Emptied, and kept for the rules of others that lead there.
+    let (husks, chains) = std::mem::take(&mut table.chains)
+        .into_iter()
+        .partition(|chain| chain.lines.is_empty() && table.needed.contains(&chain.name));
+    table.chains = chains;
+    table.husks = Vec::into_iter(husks).map(|chain| chain.name).collect();
     (table, changing)
 }
 
@@ -174,28 +232,40 @@ fn carries_mark(specification: &str, marks: &[String]) -> bool {
     }
 }
 
-/// Does it let everything pass on an interface, and has a counterpart that tells whose it is? Excluded interfaces have
+/// Rules that let everything pass on an interface and have a counterpart that tells whose they are: excluded interfaces have
 /// such a rule in both directions, virtual interfaces have one beside a jump to our chain.
-fn is_of_pair(rule: &Found<'_>, all: &[Found<'_>]) -> bool {
-    let Some((option, interface)) = interface_alone(rule.specification) else { return false };
-    let other_direction = match (rule.chain, option) {
-        ("PREROUTING", "-i") => ("OUTPUT", format!("-o {interface} -j RETURN")),
-        ("OUTPUT", "-o") => ("PREROUTING", format!("-i {interface} -j RETURN")),
-        _ => return false,
-    };
-    let is_excluded = || {
-        all.iter().any(|it| (it.chain, it.specification) == (other_direction.0, other_direction.1.as_str()))
-    };
-    let is_virtual = || {
-        let words = format!("-i {interface}");
-        let to_proxy = |it: &Found<'_>| target(it.specification) == Some("ISTIO_REDIRECT");
-        all.iter().any(|it| it.chain == rule.chain && to_proxy(it) && has_words(it.specification, &words))
-    };
-    is_excluded() || is_virtual()
+struct Pairs<'a> {
+    incoming: Vec<&'a str>,
+    outgoing: Vec<&'a str>,
+    virtual_interfaces: &'a [String],
 }
 
-fn has_words(specification: &str, words: &str) -> bool {
-    format!(" {specification} ").contains(&format!(" {words} "))
+impl<'a> Pairs<'a> {
+    fn of(found: &[Found<'a>], virtual_interfaces: &'a [String]) -> Pairs<'a> {
+        let alone = |chain: &str, option: &str| {
+            let rules = found.iter().filter(|rule| rule.chain == chain);
+            let interfaces = rules.filter_map(|rule| interface_alone(rule.specification));
+            interfaces.filter(|(other, _)| *other == option).map(|(_, name)| name).collect()
+        };
+        let (incoming, outgoing) = (alone("PREROUTING", "-i"), alone("OUTPUT", "-o"));
+        Pairs { incoming, outgoing, virtual_interfaces }
+    }
+
+    fn has(&self, rule: &Found<'_>) -> bool {
+        match (rule.chain, interface_alone(rule.specification)) {
+            ("PREROUTING", Some(("-i", name))) => {
+                self.outgoing.contains(&name) || self.virtual_interfaces.iter().any(|it| it == name)
+            }
+            ("OUTPUT", Some(("-o", name))) => self.incoming.contains(&name),
+            _ => false,
+        }
+    }
+}
+
+/// The word behind an option.
+fn option_of<'a>(specification: &'a str, option: &str) -> Option<&'a str> {
+    let mut words = specification.split(' ').skip_while(|word| *word != option);
+    words.nth(1)
 }
 
 fn interface_alone(specification: &str) -> Option<(&str, &str)> {
@@ -215,12 +285,37 @@ fn is_wanted(wanted: &FamilyState, table: &str, rule: &Found<'_>) -> bool {
 fn is_barrier(specification: &str) -> bool {
     const LAST_WORDS: [&str; 9] =
         ["ACCEPT", "DROP", "RETURN", "REJECT", "QUEUE", "NFQUEUE", "REDIRECT", "DNAT", "TPROXY"];
-    let words: Vec<&str> = specification.split(' ').collect();
-    match words[..] {
-        ["-j", target, ..] | ["-p", _, "-j", target, ..] => LAST_WORDS.contains(&target),
-        ["-p", protocol, "-m", same, "-j", target, ..] => protocol == same && LAST_WORDS.contains(&target),
-        _ => false,
+    let mut rest = specification;
+    loop {
+        let (word, behind) = rest.split_once(' ').unwrap_or((rest, ""));
+        let value = behind.split(' ').next().unwrap_or_default();
+        let skipped = match (word, value) {
+            ("-j", target) => return LAST_WORDS.contains(&target),
+            // What follows a comment, or names every port, narrows nothing.
+            ("--comment", _) => after_word(behind),
+            ("-m", "comment" | "tcp" | "udp") | ("-p", _) => after_word(behind),
+            ("--dport" | "--sport", "0:65535" | "1:65535" | ":65535" | "1:" | "0:") => after_word(behind),
+            _ => return false,
+        };
+        rest = skipped;
     }
+}
+
+/// What stands behind the first word, which may be quoted.
+fn after_word(text: &str) -> &str {
+    let end = match text.strip_prefix('"') {
+        Some(quoted) => {
+            let mut escaped = false;
+            let end = quoted.bytes().position(|byte| {
+                let ends = byte == b'"' && !escaped;
+                escaped = byte == b'\\' && !escaped;
+                ends
+            });
+            end.map_or(text.len(), |end| end + 2)
+        }
+        None => text.find(' ').unwrap_or(text.len()),
+    };
+    text[end..].trim_start()
 }
 
 #[cfg(test)]
@@ -243,6 +338,41 @@ mod tests {
 COMMIT
 ";
 
+    fn by_form() -> Claim {
+        Claim { by_form: true, ..Claim::default() }
+    }
+
+    fn read(save: &str) -> FamilyState {
+        ours(save, &FamilyState::default(), &by_form())
+    }
+
+    #[test]
+    fn a_comment_is_not_a_rule_and_does_not_hide_what_a_rule_does() {
+        let save = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A OUTPUT -m comment --comment \"a\n-A ISTIO_OUTPUT -j ACCEPT\" -j X\n\
+                    -A OUTPUT -p tcp -m comment --comment \"say \\\"all\\\" of it\" -m tcp --dport 1:65535 -j ACCEPT\n\
+                    -A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n";
+        let state = read(save);
+        let nat = state.table("nat").unwrap();
+        assert!(nat.chains[0].lines.is_empty(), "{nat:?}");
+        assert_eq!((nat.barriers.len(), nat.barriers[0].place), (1, 2), "{nat:?}");
+    }
+
+    #[test]
+    fn a_chain_that_others_need_and_that_is_empty_is_none_of_ours() {
+        let state = read("*nat\n:ISTIO_REDIRECT - [0:0]\n:X - [0:0]\n-A X -j ISTIO_REDIRECT\nCOMMIT\n");
+        assert!(state.is_empty());
+        assert_eq!(state.table("nat").unwrap().husks, ["ISTIO_REDIRECT"]);
+    }
+
+    #[test]
+    fn rules_that_others_may_have_written_are_claimed_only_when_that_is_asked_for() {
+        let save = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A PREROUTING -i eth9 -j RETURN\n-A OUTPUT -o eth9 -j RETURN\n\
+                    -A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n";
+        assert_eq!(places(read(save).table("nat").unwrap()).len(), 3);
+        let modest = ours(save, &FamilyState::default(), &Claim::default());
+        assert_eq!(places(modest.table("nat").unwrap()), [("OUTPUT", Some(2))]);
+    }
+
     fn places(table: &TableState) -> Vec<(&str, Option<usize>)> {
         table.hooks.iter().map(|hook| (hook.chain.as_str(), hook.place)).collect()
     }
@@ -252,7 +382,7 @@ COMMIT
         let mut wanted = FamilyState::default();
         let line = Line { specification: "-o eth9 -j RETURN".into(), ..Line::default() };
         wanted.table_mut("nat").hooks.push(HookLine { chain: "OUTPUT".into(), place: None, line });
-        let found = ours(SAVE, &wanted);
+        let found = ours(SAVE, &wanted, &Claim::default());
         let nat = found.table("nat").unwrap();
         assert_eq!(nat.chains.len(), 1);
         assert_eq!(nat.chains[0].lines[0].specification, "-d 127.0.0.1/32 -j RETURN");
@@ -271,10 +401,10 @@ COMMIT
              -A OUTPUT -p tcp -m connmark --mark 0x7 -j {restore}\n\
              -A OUTPUT -j MARK --set-xmark 0x53a/0xffffffff\nCOMMIT\n"
         );
-        let state = ours(&save, &FamilyState::default());
+        let state = ours(&save, &FamilyState::default(), &by_form());
         assert_eq!(places(state.table("mangle").unwrap()), [("OUTPUT", Some(2))]);
         // Beside no chain of ours, none of them is.
-        assert!(ours(&save.replace("ISTIO_DIVERT", "OTHER"), &FamilyState::default()).is_empty());
+        assert!(ours(&save.replace("ISTIO_DIVERT", "OTHER"), &FamilyState::default(), &by_form()).is_empty());
     }
 
     #[test]
@@ -282,7 +412,8 @@ COMMIT
         let save = "*nat\n:ISTIO_REDIRECT - [0:0]\n-A PREROUTING -i eth8 -j RETURN\n-A PREROUTING -i eth9 -j RETURN\n\
                     -A PREROUTING -d 10.0.0.0/8 -i vnet0 -j ISTIO_REDIRECT\n-A PREROUTING -i vnet0 -j RETURN\n\
                     -A OUTPUT -o eth9 -j RETURN\nCOMMIT\n";
-        let state = ours(save, &FamilyState::default());
+        let claim = Claim { by_form: true, virtual_interfaces: virtual_interfaces(save) };
+        let state = ours(save, &FamilyState::default(), &claim);
         let expected =
             [("PREROUTING", Some(2)), ("PREROUTING", Some(3)), ("PREROUTING", Some(4)), ("OUTPUT", Some(1))];
         assert_eq!(places(state.table("nat").unwrap()), expected);
@@ -294,6 +425,7 @@ COMMIT
             "*nat\n:ISTIO_OUTPUT - [0:0]\n-A OUTPUT -d 1.1.1.1/32 -j ACCEPT\n-A OUTPUT -p tcp -j ACCEPT\n\
              -A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n",
             &FamilyState::default(),
+            &Claim::default(),
         );
         let nat = state.table("nat").unwrap();
         assert_eq!((nat.barriers.len(), nat.barriers[0].place), (1, 2));
@@ -301,10 +433,9 @@ COMMIT
 
     #[test]
     fn nothing_of_ours_is_an_empty_state() {
-        assert!(
-            ours("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j X\nCOMMIT\n", &FamilyState::default()).is_empty()
-        );
-        assert!(ours("", &FamilyState::default()).is_empty());
-        assert!(ours(&format!("*nat\n:{CHANGE} - [0:0]\nCOMMIT\n"), &FamilyState::default()).changing);
+        assert!(read("*nat\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j X\nCOMMIT\n").is_empty());
+        assert!(read("").is_empty());
+        assert!(read("*security\n:ISTIO_DIVERT - [0:0]\nCOMMIT\n").is_empty());
+        assert!(read(&format!("*nat\n:{CHANGE} - [0:0]\nCOMMIT\n")).changing);
     }
 }

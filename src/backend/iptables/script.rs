@@ -53,8 +53,9 @@ fn table_lines(old: &TableState, new: &TableState, comments: bool) -> Vec<String
     lines.extend(
         old.chains.iter().filter(|chain| removable(&chain.name)).map(|chain| format!("-X {}\n", chain.name)),
     );
+    let is_made = |name: &String| has(old, name) || old.husks.contains(name);
     lines.extend(
-        new.chains.iter().filter(|chain| !has(old, &chain.name)).map(|chain| format!("-N {}\n", chain.name)),
+        new.chains.iter().filter(|chain| !is_made(&chain.name)).map(|chain| format!("-N {}\n", chain.name)),
     );
     let comment =
         |text: &str| if comments && !text.is_empty() { format!("# {text}\n") } else { String::new() };

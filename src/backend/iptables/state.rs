@@ -62,6 +62,8 @@ pub struct TableState {
     pub before_ours: Vec<String>,
     /// Chains of ours to which rules of others lead: they can be emptied, not removed.
     pub needed: Vec<String>,
+    /// Those of them that are empty: as good as not there, but not to be made again.
+    pub husks: Vec<String>,
 }
 
 impl TableState {

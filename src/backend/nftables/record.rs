@@ -3,6 +3,7 @@
 //! The kernel keeps 256 bytes with a chain (Linux 5.10 and later), in the form that `nft` reads: a type, a length, and
 //! as many bytes. `nft list ruleset` shows the first part as the chain's comment.
 
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
@@ -16,6 +17,9 @@ pub(super) const USER_DATA: u16 = 12;
 /// What the kernel keeps (`NFT_USERDATA_MAXLEN`).
 const LONGEST: usize = 256;
 
+/// Room for the addresses of four servers, as text.
+const MOST_RESOLVERS: usize = 120;
+
 /// The parts, by their type. `nft` knows the comment and passes over the others.
 mod part {
     pub(super) const COMMENT: u8 = 0;
@@ -23,6 +27,7 @@ mod part {
     pub(super) const DIGEST: u8 = 0x81;
     pub(super) const CONFIGURATION: u8 = 0x82;
     pub(super) const CUT_CONFIGURATION: u8 = 0x83;
+    pub(super) const RESOLVERS: u8 = 0x84;
 }
 
 /// This program and its version.
@@ -41,15 +46,25 @@ pub struct Record {
     pub digest: u64,
     /// The settings, as flags and variables.
     pub configuration: String,
+    /// The DNS servers whose traffic is captured, between commas; empty when they are not asked for.
+    pub resolvers: String,
     /// Are these all settings? They are cut where they do not fit.
     pub whole: bool,
 }
 
 impl Record {
     /// A record made now.
-    pub fn now(configuration: String) -> Record {
+    pub fn now(configuration: String, resolvers: &[IpAddr]) -> Record {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        Record { installer: installer(), time: since.as_secs(), digest: 0, configuration, whole: true }
+        let resolvers = resolvers.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+        Record {
+            installer: installer(),
+            time: since.as_secs(),
+            digest: 0,
+            configuration,
+            resolvers,
+            whole: true,
+        }
     }
 
     /// Did this version of the program write it?
@@ -68,13 +83,18 @@ impl Record {
         };
         part(part::COMMENT, format!("{}\0", self.installer).as_bytes());
         part(part::TIME, &self.time.to_be_bytes());
-        let used = part(part::DIGEST, &self.digest.to_be_bytes());
+        let mut used = part(part::DIGEST, &self.digest.to_be_bytes());
+        // Many servers leave no room for the settings: then neither is whole.
+        let servers_fit = self.resolvers.len() <= MOST_RESOLVERS;
+        if servers_fit && !self.resolvers.is_empty() {
+            used = part(part::RESOLVERS, self.resolvers.as_bytes());
+        }
         let room = LONGEST - used - 2;
         let all = self.configuration.as_bytes();
         // Every setting is ASCII: a cut falls between characters.
         let (kind, fits) = match all.get(..room) {
             Some(fits) if all.len() > room => (part::CUT_CONFIGURATION, fits),
-            _ if self.whole => (part::CONFIGURATION, all),
+            _ if self.whole && servers_fit => (part::CONFIGURATION, all),
             _ => (part::CUT_CONFIGURATION, all),
         };
         part(kind, fits);
@@ -92,6 +112,7 @@ impl Record {
             time: 0,
             digest: 0,
             configuration: String::new(),
+            resolvers: String::new(),
             whole: false,
         };
         while let [kind, length, rest @ ..] = bytes {
@@ -104,6 +125,7 @@ impl Record {
                 part::DIGEST => record.digest = number()?,
                 part::CONFIGURATION => (record.configuration, record.whole) = (text(), true),
                 part::CUT_CONFIGURATION => record.configuration = text(),
+                part::RESOLVERS => record.resolvers = text(),
                 _ => {}
             }
             bytes = &rest[usize::from(*length)..];
@@ -129,7 +151,7 @@ mod tests {
 
     #[test]
     fn what_is_written_can_be_read_and_what_does_not_fit_is_cut() {
-        let record = Record { digest: 7, ..Record::now("-u 1337 -b *".to_owned()) };
+        let record = Record { digest: 7, ..Record::now("-u 1337 -b *".to_owned(), &[[10, 0, 0, 1].into()]) };
         assert_eq!(Record::read(&record.bytes()), Some(record.clone()));
         let long = Record { configuration: "x".repeat(1000), ..record };
         let bytes = long.bytes();
