@@ -54,7 +54,7 @@ impl Scene {
             Operation::Replacement => {
                 (Some(init_a(backend)), [&init_b(backend)[..], &["--reconcile"]].concat())
             }
-            Operation::Cleanup => (Some(init_b(backend)), cleanup(backend)),
+            Operation::Cleanup => (Some(init_b(backend)), cleanup()),
         };
         let empty = Snapshot::take(&bare_pod("empty"), backend);
         let after = |words: &[&str]| {
@@ -111,7 +111,7 @@ impl Scene {
             Operation::FirstApply => vec![(init_b(backend), &self.new)],
             Operation::Replacement if after.has_rules_of(&self.old) => vec![(init_a(backend), &self.old)],
             Operation::Replacement => vec![(init_b(backend), &self.new)],
-            Operation::Cleanup => vec![(cleanup(backend), &self.empty), (init_b(backend), &self.old)],
+            Operation::Cleanup => vec![(cleanup(), &self.empty), (init_b(backend), &self.old)],
         }
     }
 }
@@ -124,8 +124,9 @@ fn init_b(backend: &'static str) -> Words {
     [INIT, &["--backend", backend], EVERYTHING, &["-d", "9000,9100", "-c", "eth9"]].concat()
 }
 
-fn cleanup(backend: &'static str) -> Words {
-    [CLEANUP, &["--backend", backend], EVERYTHING, &["-d", "9000,9100", "-c", "eth9"]].concat()
+/// Knows neither the back end nor the flags.
+fn cleanup() -> Words {
+    CLEANUP.to_vec()
 }
 
 /// The restore program that was started last may outlive the program.

@@ -56,11 +56,12 @@ fn found(kernel: &mut dyn Kernel, run: &Run, target: &Target) -> Result<(Choice,
         return Ok((choice, None));
     };
     let choice = installed.choose(run.options.backend, run.options.migrate)?;
-    if !choice.holds_rules {
-        return Ok((choice, None));
+    // Where there are no rules, there may be routing all the same.
+    match State::read(kernel, choice.backend, target) {
+        Ok(state) => Ok((choice, Some(state))),
+        Err(_) if !choice.holds_rules => Ok((choice, None)),
+        Err(error) => Err(ApplyError::from(error).into()),
     }
-    let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;
-    Ok((choice, Some(state)))
 }
 
 struct Plan<'a> {
@@ -119,16 +120,20 @@ impl Plan<'_> {
         self.write_difference(out)
     }
 
+    /// What the rules would move away from.
+    fn moves(&self) -> Vec<String> {
+        let backends = self.choice.leaves.iter().map(|it| it.name().to_owned());
+        let istio = self.choice.istio_tables.iter().map(|it| format!("istio's nftables table {}", it.name));
+        backends.chain(istio).collect()
+    }
+
     fn write_difference(&self, out: &mut String) -> fmt::Result {
         let counts = Fate::ALL.map(|fate| format!("{} {}", self.difference.count(fate), fate.name()));
         writeln!(out, "\nagainst the kernel, by chains and sets: {}", counts.join(", "))?;
-        for name in self.choice.leaves.iter().map(|it| it.name()) {
-            writeln!(out, "moves from {name}")?;
+        for place in self.moves() {
+            writeln!(out, "moves from {place}, whose rules go")?;
         }
-        for table in &self.choice.istio_tables {
-            writeln!(out, "moves from istio's nftables table {}", table.name)?;
-        }
-        if self.state.is_some() {
+        if self.choice.holds_rules {
             write!(out, "{}", self.difference)?;
         }
         match &self.check {
@@ -150,6 +155,7 @@ impl Plan<'_> {
             "routing": self.routing(),
             "chains": self.target.program.chains,
             "difference": self.difference,
+            "moves_from": self.moves(),
             "trial": self.check,
         });
         format!("{plan:#}\n")
