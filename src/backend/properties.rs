@@ -1,10 +1,16 @@
 //! What holds for every configuration: all renderers mean the same, and what they write can be read back.
 //!
-//! MESH_INTERCEPT_CASES says how many configurations are tried; PROPTEST_RNG_SEED repeats a run. Failures are shrunk and kept
+//! MESH_INTERCEPT_CASES says how many configurations are tried, MESH_INTERCEPT_SEED repeats a run. Failures are shrunk and kept
 //! in `proptest-regressions/`.
+
+#![allow(clippy::print_stdout, reason = "the seed of a run is worth reading")]
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 
 use proptest::prelude::*;
 use proptest::sample::Index;
+use proptest::test_runner::RngSeed;
 
 use super::iptables::{self, FamilyState};
 use super::lifted::Lifted;
@@ -26,9 +32,13 @@ const CASES: u32 = 500;
 const PACKETS: usize = 8;
 
 fn settings_of_a_run() -> ProptestConfig {
-    let cases = std::env::var("MESH_INTERCEPT_CASES").ok().and_then(|text| text.parse().ok());
-    let cases = cases.unwrap_or(CASES);
-    ProptestConfig { cases, ..ProptestConfig::default() }
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let cases = number("MESH_INTERCEPT_CASES").and_then(|it| u32::try_from(it).ok()).unwrap_or(CASES);
+    // Whatever the standard library takes for its own random numbers.
+    let random = || RandomState::new().build_hasher().finish();
+    let seed = number("MESH_INTERCEPT_SEED").unwrap_or_else(random);
+    println!("{cases} configurations by MESH_INTERCEPT_SEED={seed}");
+    ProptestConfig { cases, rng_seed: RngSeed::Fixed(seed), ..ProptestConfig::default() }
 }
 
 fn pods() -> impl Strategy<Value = Pod> {

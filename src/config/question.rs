@@ -56,7 +56,8 @@ impl Question {
             }),
             outgoing: reader.parsed(&settings::OUT, interface),
         };
-        if let Some(from) = question.from.filter(|from| from.is_ipv4() != question.to.is_ipv4()) {
+        let is_known = !question.to.ip().is_unspecified();
+        if let Some(from) = question.from.filter(|from| is_known && from.is_ipv4() != question.to.is_ipv4()) {
             let typed = reader.typed(&settings::FROM);
             reader.fault(&typed, &from.ip().to_string(), "not of the family of --to");
         }
