@@ -52,7 +52,8 @@ fn the_recorded_answers_are_explained() {
     let mut wrong = Vec::new();
     let mut all = 0;
     for case in cases.as_array().unwrap() {
-        let flags: Vec<&str> = case["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
+        let flags: Vec<&str> =
+            case["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap()).collect();
         for answer in case["answers"].as_array().unwrap() {
             let (packet, recorded) = (answer[0].as_str().unwrap(), answer[1].as_str().unwrap());
             let mut command = Command::new(BINARY);
