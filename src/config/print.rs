@@ -35,7 +35,6 @@ impl Config {
             OwnerGroups::AllExcept(groups) => ("*".to_owned(), list(groups)),
             OwnerGroups::Only(groups) => (list(groups), String::new()),
         };
-        let (v4, v6) = (&self.excluded_ranges.v4, &self.excluded_ranges.v6);
         vec![
             (&settings::LOOPBACK_RANGE, self.loopback.net().to_string()),
             (&settings::OWNER_GROUPS, groups),
@@ -57,10 +56,10 @@ impl Config {
                 &settings::OUTBOUND_RANGES,
                 match &self.outbound_ranges {
                     OutboundRanges::All => "*".to_owned(),
-                    OutboundRanges::Only(ranges) => join(&[list(&ranges.v4), list(&ranges.v6)]),
+                    OutboundRanges::Only(ranges) => ranges.typed(),
                 },
             ),
-            (&settings::OUTBOUND_EXCLUDED_RANGES, join(&[list(v4), list(v6)])),
+            (&settings::OUTBOUND_EXCLUDED_RANGES, self.excluded_ranges.typed()),
             (&settings::OUTBOUND_PORTS, list(self.outbound_ports.ranges())),
             (&settings::OUTBOUND_EXCLUDED_PORTS, list(self.excluded_outbound_ports.ranges())),
             (&settings::EXCLUDED_INTERFACES, list(&self.excluded_interfaces)),
@@ -82,10 +81,8 @@ impl Config {
     }
 }
 
+/// A list whose first item begins with an @ would be a file: an empty item before it says that it is none.
 fn list(items: &[impl Display]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-fn join(lists: &[String]) -> String {
-    lists.iter().filter(|list| !list.is_empty()).cloned().collect::<Vec<_>>().join(",")
+    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    if list.starts_with('@') { format!(",{list}") } else { list }
 }
