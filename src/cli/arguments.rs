@@ -20,6 +20,9 @@ pub enum Outcome {
     Asked(String),
 }
 
+/// After so many errors the arguments are not read once more: every error takes another reading.
+const MOST_ERRORS: usize = 50;
+
 /// Arguments that belong to no flag.
 const EXTRA: &str = "";
 
@@ -121,6 +124,11 @@ pub fn parse(
             }
             Err(error) => error,
         };
+        if problems.iter().count() == MOST_ERRORS {
+            let reason = format!("and perhaps more: reading ends after {MOST_ERRORS} errors");
+            problems.push(problem("", reason));
+            return Outcome::Parsed(Settings::default(), problems);
+        }
         if !error.use_stderr() {
             return Outcome::Asked(command(name, about).render_help().to_string());
         }
@@ -197,4 +205,21 @@ fn names_short_flag(argument: &str, wrong: &str) -> bool {
 
 fn problem(item: &str, reason: String) -> Problem {
     Problem { origin: None, item: item.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &str) -> Result<String, VarError> {
+        Err(VarError::NotPresent)
+    }
+
+    #[test]
+    fn arguments_that_are_all_wrong_are_not_read_once_for_each() {
+        let wrong = std::iter::repeat_n("-Q".to_owned(), 100_000);
+        let arguments = std::iter::once("init".to_owned()).chain(wrong).collect();
+        let Outcome::Parsed(_, problems) = parse("init", "", arguments, &nothing) else { panic!() };
+        assert_eq!(problems.iter().count(), MOST_ERRORS + 1);
+    }
 }

@@ -1,11 +1,15 @@
 //! Compares what should be in the kernel with what is: exactly, order included.
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use similar::{Algorithm, ChangeTag, capture_diff_slices};
+use similar::{Algorithm, ChangeTag, capture_diff_slices_deadline};
 
 use crate::backend::listing::{Listing, Place};
+
+/// How long the shortest difference of a place is looked for.
+const LONGEST: Duration = Duration::from_millis(500);
 
 /// What has to happen to a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -97,7 +101,10 @@ pub fn compare(found: &Listing, wanted: &Listing) -> Difference {
 
 fn compared(fate: Fate, found: &Place, wanted: &Place) -> Compared {
     let line = |change, text: &String| Line { change, text: text.clone() };
-    let operations = capture_diff_slices(Algorithm::Myers, &found.lines, &wanted.lines);
+    // The shortest difference of two long lists that share little takes the square of their length: then any will do.
+    let deadline = Instant::now() + LONGEST;
+    let operations =
+        capture_diff_slices_deadline(Algorithm::Myers, &found.lines, &wanted.lines, Some(deadline));
     let changes = operations.iter().flat_map(|it| it.iter_changes(&found.lines, &wanted.lines));
     let lines = changes.map(|it| match it.tag() {
         ChangeTag::Equal => line(Change::Same, &it.value()),

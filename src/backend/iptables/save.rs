@@ -1,5 +1,7 @@
 //! Reads the output of `iptables-save`, and finds in it what is ours.
 
+use std::collections::{HashMap, HashSet};
+
 use super::script::CHANGE;
 use super::state::{Barrier, FamilyState, HookLine, Line, OwnChain, TableState};
 use crate::backend::listing::Count;
@@ -20,6 +22,9 @@ pub const CHAINS: [&str; 9] = [
 /// The chains that the kernel walks by itself. Rules in other chains of others are theirs, whatever they jump to.
 const HOOKS: [&str; 5] = ["PREROUTING", "INPUT", "FORWARD", "OUTPUT", "POSTROUTING"];
 
+/// Every table that iptables has.
+const TABLES: [&str; 5] = ["raw", "mangle", "nat", "filter", "security"];
+
 /// A rule in the chain of a hook.
 struct Found<'a> {
     chain: &'a str,
@@ -34,7 +39,11 @@ pub(super) fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
     let mut state = FamilyState::default();
     for section in save.split("\n*").map(|section| section.trim_start_matches('*')) {
         let Some((name, lines)) = section.split_once('\n') else { continue };
-        let (table, changing) = read_table(name.trim(), lines, wanted);
+        let name = name.trim();
+        if !TABLES.contains(&name) || state.table(name).is_some() {
+            continue;
+        }
+        let (table, changing) = read_table(name, lines, wanted);
         state.changing |= changing;
         if !table.is_empty() || !table.needed.is_empty() || !table.barriers.is_empty() {
             state.tables.push(table);
@@ -46,37 +55,51 @@ pub(super) fn ours(save: &str, wanted: &FamilyState) -> FamilyState {
 fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, bool) {
     let mut table = TableState { table: name.to_owned(), ..TableState::default() };
     let mut found: Vec<Found<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut changing = false;
-    for line in lines.lines().map(str::trim) {
+    // No rule has a zero in it; one in a script would end the line early for the restore programs.
+    for line in lines.lines().map(str::trim).filter(|line| !line.contains('\0')) {
         if let Some(chain) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next()) {
             changing |= name == "nat" && chain == CHANGE;
-            if CHAINS.contains(&chain) {
+            if CHAINS.contains(&chain) && !table.chains.iter().any(|own| own.name == chain) {
                 table.chains.push(OwnChain { name: chain.to_owned(), lines: Vec::new() });
             }
         } else if let Some((chain, specification, count)) = appended(line) {
             if let Some(own) = table.chains.iter_mut().find(|own| own.name == chain) {
                 own.lines.push(Line { specification: specification.to_owned(), count, ..Line::default() });
             } else if HOOKS.contains(&chain) {
-                let place = found.iter().filter(|other| other.chain == chain).count() + 1;
-                found.push(Found { chain, place, specification, count });
-            } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it)) {
+                let place = places.entry(chain).or_default();
+                *place += 1;
+                found.push(Found { chain, place: *place, specification, count });
+            } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it))
+                && !table.needed.iter().any(|needed| needed == target)
+            {
                 table.needed.push(target.to_owned());
             }
         }
     }
-    let marks = if name == "mangle" { marks(&table) } else { Vec::new() };
-    let has_own_chains = !table.chains.is_empty();
+    let marks = if name == "mangle" { marks(&table.chains) } else { HashSet::new() };
+    let pairs = if table.chains.is_empty() { Pairs::default() } else { Pairs::of(&found) };
+    let wanted = wanted.table(name).map(|table| table.hooks.as_slice()).unwrap_or_default();
+    let wanted: HashSet<(&str, &str)> =
+        wanted.iter().map(|hook| (hook.chain.as_str(), hook.line.specification.as_str())).collect();
+    let mut others = Vec::new();
+    let mut last_of_ours: HashMap<&str, usize> = HashMap::new();
     for rule in &found {
         let belongs =
-            has_own_chains && (carries_mark(rule.specification, &marks) || is_of_pair(rule, &found));
+            !table.chains.is_empty() && (carries_mark(rule.specification, &marks) || pairs.have(rule));
         if target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
-            || is_wanted(wanted, name, rule)
+            || wanted.contains(&(rule.chain, rule.specification))
             || belongs
         {
             let line =
                 Line { specification: rule.specification.to_owned(), count: rule.count, ..Line::default() };
             table.hooks.push(HookLine { chain: rule.chain.to_owned(), place: Some(rule.place), line });
-        } else if is_barrier(rule.specification) && !table.barriers.iter().any(|it| it.chain == rule.chain) {
+            last_of_ours.insert(rule.chain, rule.place);
+            continue;
+        }
+        others.push(rule);
+        if is_barrier(rule.specification) && !table.barriers.iter().any(|it| it.chain == rule.chain) {
             table.barriers.push(Barrier {
                 chain: rule.chain.to_owned(),
                 place: rule.place,
@@ -84,13 +107,8 @@ fn read_table(name: &str, lines: &str, wanted: &FamilyState) -> (TableState, boo
             });
         }
     }
-    let is_ours = |rule: &Found<'_>| {
-        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place == Some(rule.place))
-    };
-    let is_before = |rule: &&Found<'_>| {
-        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place > Some(rule.place))
-    };
-    let before = found.iter().filter(is_before).filter(|rule| !is_ours(rule));
+    let is_before = |rule: &&&Found<'_>| last_of_ours.get(rule.chain).is_some_and(|last| rule.place < *last);
+    let before = others.iter().filter(is_before);
     table.before_ours = before.map(|rule| format!("{} {}", rule.chain, rule.specification)).collect();
     (table, changing)
 }
@@ -119,15 +137,15 @@ fn target(specification: &str) -> Option<&str> {
 }
 
 /// The marks that our chains of mangle give or look for.
-fn marks(table: &TableState) -> Vec<String> {
-    let mut marks = Vec::new();
-    for line in table.chains.iter().flat_map(|chain| &chain.lines) {
+fn marks(chains: &[OwnChain]) -> HashSet<&str> {
+    let mut marks = HashSet::new();
+    for line in chains.iter().flat_map(|chain| &chain.lines) {
         let words: Vec<&str> = line.specification.split(' ').collect();
         match words[..] {
-            ["-j", "MARK", "--set-xmark", mark] => {
-                marks.extend(mark.strip_suffix("/0xffffffff").map(str::to_owned));
+            ["-j", "MARK", "--set-xmark", mark] => marks.extend(mark.strip_suffix("/0xffffffff")),
+            ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => {
+                marks.insert(mark);
             }
-            ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => marks.push(mark.to_owned()),
             _ => {}
         }
     }
@@ -135,8 +153,8 @@ fn marks(table: &TableState) -> Vec<String> {
 }
 
 /// Is it one of the rules that TPROXY has in the hooks of mangle, for one of these marks?
-fn carries_mark(specification: &str, marks: &[String]) -> bool {
-    let is_ours = |mark: &str| marks.iter().any(|ours| ours == mark);
+fn carries_mark(specification: &str, marks: &HashSet<&str>) -> bool {
+    let is_ours = |mark: &str| marks.contains(mark);
     let words: Vec<&str> = specification.split(' ').collect();
     let all_bits = ["--nfmask", "0xffffffff", "--ctmask", "0xffffffff"];
     match words[..] {
@@ -174,28 +192,44 @@ fn carries_mark(specification: &str, marks: &[String]) -> bool {
     }
 }
 
-/// Does it let everything pass on an interface, and has a counterpart that tells whose it is? Excluded interfaces have
-/// such a rule in both directions, virtual interfaces have one beside a jump to our chain.
-fn is_of_pair(rule: &Found<'_>, all: &[Found<'_>]) -> bool {
-    let Some((option, interface)) = interface_alone(rule.specification) else { return false };
-    let other_direction = match (rule.chain, option) {
-        ("PREROUTING", "-i") => ("OUTPUT", format!("-o {interface} -j RETURN")),
-        ("OUTPUT", "-o") => ("PREROUTING", format!("-i {interface} -j RETURN")),
-        _ => return false,
-    };
-    let is_excluded = || {
-        all.iter().any(|it| (it.chain, it.specification) == (other_direction.0, other_direction.1.as_str()))
-    };
-    let is_virtual = || {
-        let words = format!("-i {interface}");
-        let to_proxy = |it: &Found<'_>| target(it.specification) == Some("ISTIO_REDIRECT");
-        all.iter().any(|it| it.chain == rule.chain && to_proxy(it) && has_words(it.specification, &words))
-    };
-    is_excluded() || is_virtual()
+/// What tells whose a rule is that lets everything pass on an interface: excluded interfaces have such a rule in both
+/// directions, virtual interfaces have one beside a jump to our chain.
+#[derive(Default)]
+struct Pairs<'a> {
+    /// Interfaces on which everything passes: chain, option and interface.
+    passing: HashSet<(&'a str, &'a str, &'a str)>,
+    /// Interfaces whose traffic goes to our chain: chain and interface.
+    to_proxy: HashSet<(&'a str, &'a str)>,
 }
 
-fn has_words(specification: &str, words: &str) -> bool {
-    format!(" {specification} ").contains(&format!(" {words} "))
+impl<'a> Pairs<'a> {
+    fn of(found: &[Found<'a>]) -> Pairs<'a> {
+        let mut pairs = Pairs::default();
+        for rule in found {
+            if let Some((option, interface)) = interface_alone(rule.specification) {
+                pairs.passing.insert((rule.chain, option, interface));
+            }
+            if target(rule.specification) == Some("ISTIO_REDIRECT") {
+                let mut words = rule.specification.split(' ').peekable();
+                while let Some(word) = words.next() {
+                    if let ("-i", Some(interface)) = (word, words.peek()) {
+                        pairs.to_proxy.insert((rule.chain, interface));
+                    }
+                }
+            }
+        }
+        pairs
+    }
+
+    fn have(&self, rule: &Found<'_>) -> bool {
+        let Some((option, interface)) = interface_alone(rule.specification) else { return false };
+        let other_direction = match (rule.chain, option) {
+            ("PREROUTING", "-i") => ("OUTPUT", "-o", interface),
+            ("OUTPUT", "-o") => ("PREROUTING", "-i", interface),
+            _ => return false,
+        };
+        self.passing.contains(&other_direction) || self.to_proxy.contains(&(rule.chain, interface))
+    }
 }
 
 fn interface_alone(specification: &str) -> Option<(&str, &str)> {
@@ -204,11 +238,6 @@ fn interface_alone(specification: &str) -> Option<(&str, &str)> {
         [option @ ("-i" | "-o"), interface, "-j", "RETURN"] => Some((option, interface)),
         _ => None,
     }
-}
-
-fn is_wanted(wanted: &FamilyState, table: &str, rule: &Found<'_>) -> bool {
-    let same = |hook: &HookLine| hook.chain == rule.chain && hook.line.specification == rule.specification;
-    wanted.table(table).is_some_and(|table| table.hooks.iter().any(same))
 }
 
 /// Does it end the walk of every packet, or of every packet of a protocol?
@@ -297,6 +326,15 @@ COMMIT
         );
         let nat = state.table("nat").unwrap();
         assert_eq!((nat.barriers.len(), nat.barriers[0].place), (1, 2));
+    }
+
+    #[test]
+    fn what_no_kernel_says_gets_into_no_script() {
+        let save = "*nat\n:ISTIO_OUTPUT - [0:0]\n:ISTIO_OUTPUT - [0:0]\n-A OUTPUT -j ISTIO\0 -j ISTIO_OUTPUT\nCOMMIT\n\
+                    *nat\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n*other\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n";
+        let state = ours(save, &FamilyState::default());
+        let nat = state.table("nat").unwrap();
+        assert_eq!((state.tables.len(), nat.chains.len(), nat.hooks.len()), (1, 1, 0));
     }
 
     #[test]
