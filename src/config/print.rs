@@ -29,6 +29,8 @@ impl Config {
         let (inbound, inbound_excluded) = match &self.inbound_ports {
             InboundPorts::None => (String::new(), String::new()),
             InboundPorts::AllExcept(ports) => ("*".to_owned(), list(ports.ranges())),
+            // A list without items is another thing than no list.
+            InboundPorts::Only(ports) if ports.is_empty() => (",".to_owned(), String::new()),
             InboundPorts::Only(ports) => (list(ports.ranges()), String::new()),
         };
         let (groups, groups_excluded) = match &self.owner_groups {
