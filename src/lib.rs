@@ -10,6 +10,8 @@ pub mod cli;
 pub mod config;
 pub mod exit;
 pub mod kernel;
+#[cfg(test)]
+mod linear;
 pub mod netlink;
 pub mod program;
 pub mod verify;

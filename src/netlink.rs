@@ -349,9 +349,14 @@ pub fn number(content: &[u8]) -> Option<u32> {
     Some(u32::from_be_bytes(content.try_into().ok()?))
 }
 
-/// A text that a zero may end.
+/// A text that a zero may end. What is no text, and what would command a terminal, is replaced by U+FFFD: names are printed,
+/// and anybody's may be.
 pub fn text(content: &[u8]) -> String {
-    String::from_utf8_lossy(content.strip_suffix(&[0]).unwrap_or(content)).into_owned()
+    let text = String::from_utf8_lossy(content.strip_suffix(&[0]).unwrap_or(content));
+    match text.contains(char::is_control) {
+        true => text.replace(char::is_control, "\u{fffd}"),
+        false => text.into_owned(),
+    }
 }
 
 /// Splits the content of an attribute that holds attributes.
@@ -393,6 +398,12 @@ mod tests {
         let found: Vec<_> = attributes(received[1].payload).collect();
         assert_eq!(found, [(1, &b"mesh-intercept\0"[..])]);
         assert_eq!(batch.subject(batch.answered()), Some("the table"));
+    }
+
+    #[test]
+    fn a_name_cannot_break_its_line() {
+        assert_eq!(text(b"mesh\0"), "mesh");
+        assert_eq!(text(b"a\nb\x1b[2J\0"), "a\u{fffd}b\u{fffd}[2J");
     }
 
     #[test]

@@ -62,7 +62,7 @@ impl ApplyError {
             self,
             ApplyError::Feature { .. }
                 | ApplyError::Kernel(Error::NoNfTables(_) | Error::NoProgram(_))
-                | ApplyError::Restore(RestoreError::TooManyGroups { .. })
+                | ApplyError::Restore(RestoreError::TooManyGroups { .. } | RestoreError::TooManyRules { .. })
                 | ApplyError::Restore(RestoreError::Kernel(Error::NoProgram(_) | Error::NoNfTables(_)))
         )
     }

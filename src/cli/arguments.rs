@@ -8,16 +8,20 @@ use clap::{Arg, ArgAction, Command};
 
 use super::NAME;
 use crate::config::problem::{Problem, Problems};
-use crate::config::settings::{ALL, Kind, Setting};
+use crate::config::settings::{ALL, CONFIGURATION, Kind, Setting};
 use crate::config::typed::{Origin, Settings};
 
 /// What came of the arguments.
-pub(super) enum Outcome {
+#[derive(Debug)]
+pub enum Outcome {
     /// Settings from flags and environment, and what is wrong with the arguments.
     Parsed(Settings, Problems),
     /// A text that was asked for: the help.
     Asked(String),
 }
+
+/// After so many errors the arguments are not read once more: every error takes another reading.
+const MOST_ERRORS: usize = 50;
 
 /// Arguments that belong to no flag.
 const EXTRA: &str = "";
@@ -94,7 +98,14 @@ fn environment_help() -> String {
 
 /// Reads the arguments. Everything wrong with them is collected: clap stops at the first unknown flag, so that one is
 /// taken out and the rest is read again.
-pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<String>) -> Outcome {
+///
+/// `environment` says what a variable holds: a function, so that only the program itself looks into its own.
+pub fn parse(
+    name: &'static str,
+    about: &'static str,
+    mut arguments: Vec<String>,
+    environment: &dyn Fn(&str) -> Result<String, VarError>,
+) -> Outcome {
     let mut problems = Problems::default();
     loop {
         let error = match bare_command(name).try_get_matches_from(&arguments) {
@@ -107,11 +118,17 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
                     let named = !setting.flag.is_empty() && setting.is_for(name);
                     named.then(|| matches.get_many::<String>(setting.flag)?.next_back().cloned()).flatten()
                 };
-                let settings = Settings::gather(flag, |name| variable(name, &mut problems));
+                let settings =
+                    Settings::gather(flag, |name| variable(name, environment(name), &mut problems));
                 return Outcome::Parsed(settings, problems);
             }
             Err(error) => error,
         };
+        if problems.iter().count() == MOST_ERRORS {
+            let reason = format!("and perhaps more: reading ends after {MOST_ERRORS} errors");
+            problems.push(problem("", reason));
+            return Outcome::Parsed(Settings::default(), problems);
+        }
         if !error.use_stderr() {
             return Outcome::Asked(command(name, about).render_help().to_string());
         }
@@ -146,9 +163,29 @@ pub(super) fn parse(name: &'static str, about: &'static str, mut arguments: Vec<
     }
 }
 
+/// Settings out of flags and variables, as [`crate::config::Config::flags`] writes them; nothing when they are none.
+pub fn recorded(configuration: &str) -> Option<Settings> {
+    let words: Vec<String> = configuration.split_whitespace().map(str::to_owned).collect();
+    let is_variable = |word: &String| !word.starts_with('-') && word.contains('=');
+    let variables: Vec<String> = words.iter().take_while(|word| is_variable(word)).cloned().collect();
+    let arguments = [&["recorded".to_owned()], &words[variables.len()..]].concat();
+    // What is not recorded had its default then, whatever the environment says now.
+    let Outcome::Parsed(mut settings, problems) =
+        parse("recorded", "", arguments, &|_| Err(VarError::NotPresent))
+    else {
+        return None;
+    };
+    for variable in &variables {
+        let (name, text) = variable.split_once('=')?;
+        let setting = CONFIGURATION.iter().find(|setting| setting.key() == name)?;
+        settings.set(setting, Origin::Default(setting.key()), text.to_owned());
+    }
+    problems.is_empty().then_some(settings)
+}
+
 /// A variable of the environment. One that is no text must not pass for one that is not set.
-fn variable(name: &'static str, problems: &mut Problems) -> Option<String> {
-    match std::env::var(name) {
+fn variable(name: &'static str, held: Result<String, VarError>, problems: &mut Problems) -> Option<String> {
+    match held {
         Ok(text) => Some(text),
         Err(VarError::NotPresent) => None,
         Err(VarError::NotUnicode(bytes)) => {
@@ -168,4 +205,21 @@ fn names_short_flag(argument: &str, wrong: &str) -> bool {
 
 fn problem(item: &str, reason: String) -> Problem {
     Problem { origin: None, item: item.to_owned(), reason }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &str) -> Result<String, VarError> {
+        Err(VarError::NotPresent)
+    }
+
+    #[test]
+    fn arguments_that_are_all_wrong_are_not_read_once_for_each() {
+        let wrong = std::iter::repeat_n("-Q".to_owned(), 100_000);
+        let arguments = std::iter::once("init".to_owned()).chain(wrong).collect();
+        let Outcome::Parsed(_, problems) = parse("init", "", arguments, &nothing) else { panic!() };
+        assert_eq!(problems.iter().count(), MOST_ERRORS + 1);
+    }
 }

@@ -154,6 +154,9 @@ impl Answer {
         for rule in &self.foreign {
             writeln!(out, "  a rule of others is not looked at: {rule}")?;
         }
+        if self.outcome.endless {
+            return writeln!(out, "\nNobody can say: the chains call each other without end");
+        }
         let port = self.outcome.port.unwrap_or_default();
         let fate = match self.outcome.fate {
             Fate::OutboundProxy => format!("goes to the proxy's outbound port {port}"),

@@ -1,12 +1,10 @@
 //! What is installed in a namespace, and what should be: by the flags, or by what the installation has recorded.
 
-use super::arguments::{self, Outcome};
+use super::arguments::recorded;
 use super::init::{check_capabilities, look};
 use super::run::{Failure, Run};
 use crate::backend::nftables::{Record, digest_of};
 use crate::backend::{ApplyError, Installed, Rules, State, Target};
-use crate::config::settings::CONFIGURATION;
-use crate::config::typed::{Origin, Settings};
 use crate::config::{BackendKind, Config};
 use crate::kernel::files::Files;
 use crate::kernel::{Kernel, System, capabilities};
@@ -59,30 +57,13 @@ fn records(run: &Run, kernel: &mut dyn Kernel, installed: &Installed) -> Result<
 
 /// Takes the configuration that was recorded, if it was recorded whole and is one still.
 fn adopt(run: &mut Run, record: &Record) {
-    let config = settings(record).and_then(|settings| Config::parse(&settings, &Files).ok());
+    let config = recorded(&record.configuration).and_then(|settings| Config::parse(&settings, &Files).ok());
     if let (Some(config), true) = (config, record.whole) {
         run.config = config;
         run.is_configured = true;
         let servers = record.resolvers.split(',').filter_map(|server| server.parse().ok());
         run.recorded_resolvers = Some(servers.collect());
     }
-}
-
-/// Settings out of flags and variables, as [`Config::flags`] writes them.
-fn settings(record: &Record) -> Option<Settings> {
-    let words: Vec<String> = record.configuration.split_whitespace().map(str::to_owned).collect();
-    let is_variable = |word: &String| !word.starts_with('-') && word.contains('=');
-    let variables: Vec<String> = words.iter().take_while(|word| is_variable(word)).cloned().collect();
-    let arguments = [&["recorded".to_owned()], &words[variables.len()..]].concat();
-    let Outcome::Parsed(mut settings, problems) = arguments::parse("recorded", "", arguments) else {
-        return None;
-    };
-    for variable in &variables {
-        let (name, text) = variable.split_once('=')?;
-        let setting = CONFIGURATION.iter().find(|setting| setting.key() == name)?;
-        settings.set(setting, Origin::Default(setting.key()), text.to_owned());
-    }
-    problems.is_empty().then_some(settings)
 }
 
 /// Are the rules those that were installed? Nothing when that is not recorded, or was by another version.

@@ -19,7 +19,7 @@ use std::path::Path;
 use crate::config::problem::{Problem, Problems};
 use crate::exit::Exit;
 
-pub use arguments::command;
+pub use arguments::{Outcome, command, parse, recorded};
 
 /// The name of this program.
 const NAME: &str = "mesh-intercept";
@@ -70,12 +70,12 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
 
 fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
     let (_, name, _, about) = VERBS[verb as usize];
-    match arguments::parse(name, about, arguments) {
-        arguments::Outcome::Asked(text) => {
+    match parse(name, about, arguments, &|name| std::env::var(name)) {
+        Outcome::Asked(text) => {
             show(&text);
             Exit::Done
         }
-        arguments::Outcome::Parsed(settings, problems) => match verb {
+        Outcome::Parsed(settings, problems) => match verb {
             Verb::Init => init::run(settings, problems),
             Verb::Plan => plan::run(settings, problems),
             Verb::Cleanup => cleanup::run(settings, problems),

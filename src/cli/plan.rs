@@ -178,8 +178,11 @@ impl Plan<'_> {
         for command in self.routing() {
             text.push_str(&format!("# {command}\n"));
         }
-        for family in [Family::Ipv4, Family::Ipv6] {
-            let state = iptables::render(&self.target.program, family);
+        let families = match iptables::wanted(&self.target.program) {
+            Ok(families) => families,
+            Err(error) => return format!("# {error}\n"),
+        };
+        for (family, state) in families {
             if state.is_empty() {
                 continue;
             }

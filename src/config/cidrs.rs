@@ -84,6 +84,24 @@ impl CidrSet {
         self.v4.is_empty() && self.v6.is_empty()
     }
 
+    /// As a list that is read as this set again. What was typed as a loopback address has lost it with its host bits where
+    /// its prefix is short: one range then is spelt by a loopback address.
+    pub(super) fn typed(&self) -> String {
+        let v4 = self.v4.iter().map(|net| (IpNet::V4(*net), IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        let v6 = self.v6.iter().map(|net| (IpNet::V6(*net), IpAddr::V6(Ipv6Addr::LOCALHOST)));
+        let all = || v4.clone().chain(v6.clone());
+        let still_says_so = all().any(|(net, _)| net.addr().is_loopback());
+        let spelt = match self.names_loopback && !still_says_so {
+            true => all().position(|(net, loopback)| net.contains(&loopback)),
+            false => None,
+        };
+        let text = |(place, (net, loopback)): (usize, (IpNet, IpAddr))| match spelt {
+            Some(it) if it == place => format!("{loopback}/{}", net.prefix_len()),
+            _ => net.to_string(),
+        };
+        all().enumerate().map(text).collect::<Vec<_>>().join(",")
+    }
+
     /// Is this address in any of them?
     pub fn covers(&self, address: IpAddr) -> bool {
         match address {
@@ -186,6 +204,21 @@ mod tests {
         let set: CidrSet =
             ["10.1.2.3/8".parse().unwrap(), "2001:db8::5/32".parse().unwrap()].into_iter().collect();
         assert_eq!(set.to_string(), "10.0.0.0/8,2001:db8::/32");
+    }
+
+    #[test]
+    fn what_was_typed_as_loopback_is_printed_as_loopback() {
+        for (typed, printed) in [
+            ("10.0.0.0/8,127.0.0.9/4", "10.0.0.0/8,127.0.0.1/4"),
+            ("10.0.0.0/8,::1/64", "10.0.0.0/8,::1/64"),
+            ("127.0.0.9/4,127.1.0.0/16", "112.0.0.0/4,127.1.0.0/16"),
+            ("112.0.0.0/4", "112.0.0.0/4"),
+        ] {
+            let set: CidrSet = typed.split(',').map(|range| range.parse().unwrap()).collect();
+            assert_eq!(set.typed(), printed);
+            let again: CidrSet = printed.split(',').map(|range| range.parse().unwrap()).collect();
+            assert_eq!(again, set);
+        }
     }
 
     #[test]

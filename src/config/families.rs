@@ -16,6 +16,9 @@ pub enum Family {
 }
 
 impl Family {
+    /// Both.
+    pub const ALL: [Family; 2] = [Family::Ipv4, Family::Ipv6];
+
     /// The family of an address.
     pub fn of(address: IpAddr) -> Family {
         if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 }

@@ -24,6 +24,9 @@ pub mod values;
 pub use options::{BackendChoice, BackendKind, Format, Options, Policy};
 pub use question::Question;
 
+use std::collections::HashSet;
+use std::hash::Hash;
+
 use serde::Serialize;
 
 use cidrs::{Cidr, CidrSet, LoopbackRange};
@@ -207,13 +210,10 @@ fn proxy_gids(reader: &mut Reader<'_>, accounts: &dyn Accounts, uids: &[Uid]) ->
 }
 
 /// A second rule for the same owner would never match.
-fn without_repetition<T: Copy + PartialEq>(owners: Vec<T>) -> Vec<T> {
+fn without_repetition<T: Copy + Eq + Hash>(mut owners: Vec<T>) -> Vec<T> {
+    let mut seen = HashSet::new();
+    owners.retain(|owner| seen.insert(*owner));
     owners
-        .iter()
-        .enumerate()
-        .filter(|(i, owner)| !owners[..*i].contains(owner))
-        .map(|(_, owner)| *owner)
-        .collect()
 }
 
 fn inbound_ports(reader: &mut Reader<'_>) -> InboundPorts {

@@ -1,9 +1,7 @@
 //! A configuration as the flags and variables that give it: names resolved, defaults left out.
 
 use std::fmt::Display;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::cidrs::CidrSet;
 use super::settings::{self, Kind, Setting};
 use super::values::{Mode, UncapturedFamily};
 use super::{Config, Dns, InboundPorts, OutboundRanges, OwnerGroups};
@@ -31,6 +29,8 @@ impl Config {
         let (inbound, inbound_excluded) = match &self.inbound_ports {
             InboundPorts::None => (String::new(), String::new()),
             InboundPorts::AllExcept(ports) => ("*".to_owned(), list(ports.ranges())),
+            // A list without items is another thing than no list.
+            InboundPorts::Only(ports) if ports.is_empty() => (",".to_owned(), String::new()),
             InboundPorts::Only(ports) => (list(ports.ranges()), String::new()),
         };
         let (groups, groups_excluded) = match &self.owner_groups {
@@ -58,10 +58,10 @@ impl Config {
                 &settings::OUTBOUND_RANGES,
                 match &self.outbound_ranges {
                     OutboundRanges::All => "*".to_owned(),
-                    OutboundRanges::Only(all) => ranges(all),
+                    OutboundRanges::Only(ranges) => ranges.typed(),
                 },
             ),
-            (&settings::OUTBOUND_EXCLUDED_RANGES, ranges(&self.excluded_ranges)),
+            (&settings::OUTBOUND_EXCLUDED_RANGES, self.excluded_ranges.typed()),
             (&settings::OUTBOUND_PORTS, list(self.outbound_ports.ranges())),
             (&settings::OUTBOUND_EXCLUDED_PORTS, list(self.excluded_outbound_ports.ranges())),
             (&settings::EXCLUDED_INTERFACES, list(&self.excluded_interfaces)),
@@ -83,22 +83,8 @@ impl Config {
     }
 }
 
+/// A list whose first item begins with an @ would be a file: an empty item before it says that it is none.
 fn list(items: &[impl Display]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
-}
-
-/// A range that was typed as a loopback address is printed as one: it makes a difference (see [`CidrSet`]).
-fn ranges(set: &CidrSet) -> String {
-    let is_kept = set.v4.iter().any(|net| net.addr().is_loopback())
-        || set.v6.iter().any(|net| net.addr().is_loopback());
-    let named = set.names_loopback && !is_kept;
-    let v4 = set.v4.iter().map(|net| match Ipv4Addr::LOCALHOST {
-        loopback if named && net.contains(&loopback) => format!("{loopback}/{}", net.prefix_len()),
-        _ => net.to_string(),
-    });
-    let v6 = set.v6.iter().map(|net| match Ipv6Addr::LOCALHOST {
-        loopback if named && net.contains(&loopback) => format!("{loopback}/{}", net.prefix_len()),
-        _ => net.to_string(),
-    });
-    v4.chain(v6).collect::<Vec<_>>().join(",")
+    let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    if list.starts_with('@') { format!(",{list}") } else { list }
 }

@@ -145,6 +145,19 @@ fn what_istio_accepts_is_accepted() {
 }
 
 #[test]
+fn a_list_without_items_is_printed_as_one() {
+    let config = Config::parse(&settings(&[(&settings::INBOUND_PORTS, ",")]), &Files).unwrap();
+    assert!(config.flags().ends_with("-b ,"), "{}", config.flags());
+}
+
+#[test]
+fn a_list_that_is_printed_names_no_file() {
+    let config =
+        Config::parse(&settings(&[(&settings::EXCLUDED_INTERFACES, ",@eth0,net1")]), &Files).unwrap();
+    assert!(config.flags().ends_with("-c ,@eth0,net1"), "{}", config.flags());
+}
+
+#[test]
 fn the_three_back_end_settings_must_not_contradict_each_other() {
     let native = (&settings::NATIVE_NFTABLES, "true");
     assert_eq!(problems(&[native, (&settings::BACKEND, "nftables")]), [""; 0]);

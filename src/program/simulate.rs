@@ -68,7 +68,16 @@ pub struct Outcome {
     pub rule: Option<String>,
     /// Every rule that was looked at.
     pub path: Vec<Step>,
+    /// Was the walk given up? Then nothing of this is known: the chains call each other without end, or nearly so. Rules of
+    /// ours never do.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub endless: bool,
 }
+
+/// How deep chains may call each other; the kernel has the same limit (`NFT_JUMP_STACK_SIZE`).
+const DEEPEST: usize = 16;
+/// More rules than any configuration has that fits into a command line, and no more than there is memory for.
+const MOST_STEPS: usize = 1 << 18;
 
 /// Runs a packet through a program.
 pub fn simulate(program: &Program, packet: &Packet, surroundings: &Surroundings) -> Outcome {
@@ -122,6 +131,8 @@ struct Walk<'a> {
     /// The last rule that let the packet pass, and its table.
     passed: Option<(Table, String)>,
     path: Vec<Step>,
+    depth: usize,
+    endless: bool,
 }
 
 /// The hook that is walked, and whose socket the packet has there.
@@ -148,11 +159,13 @@ impl<'a> Walk<'a> {
             dropped: None,
             passed: None,
             path: Vec::new(),
+            depth: 0,
+            endless: false,
         }
     }
 
     fn ended(&self) -> bool {
-        self.dropped.is_some()
+        self.dropped.is_some() || self.endless
     }
 
     fn hook(&mut self, hook: Hook, owner: Option<Owner>) {
@@ -188,6 +201,10 @@ impl<'a> Walk<'a> {
         for rule in chains.flat_map(|chain| &chain.rules) {
             if !rule.families.contains(self.packet.family()) {
                 continue;
+            }
+            if self.path.len() == MOST_STEPS || self.depth > DEEPEST {
+                self.endless = true;
+                return End::Passed;
             }
             let fails = rule.matches.iter().find(|it| !self.holds(it, place.owner));
             self.path.push(Step {
@@ -235,7 +252,9 @@ impl<'a> Walk<'a> {
                     ChainName::Redirect | ChainName::InRedirect | ChainName::Tproxy | ChainName::Drop
                 )
                 .then_some(rule);
+                self.depth += 1;
                 let end = self.chain(place, chain, caller);
+                self.depth -= 1;
                 return (end == End::Passed || self.ended()).then_some(End::Passed);
             }
             Verdict::Redirect(port) => {
@@ -337,6 +356,7 @@ impl<'a> Walk<'a> {
             zone: self.zone,
             rule,
             path: self.path,
+            endless: self.endless,
         }
     }
 }
@@ -345,5 +365,37 @@ fn contains(ranges: &CidrSet, address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => ranges.v4.iter().any(|net| net.contains(&address)),
         IpAddr::V6(address) => ranges.v6.iter().any(|net| net.contains(&address)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Chain, Protocol};
+    use super::*;
+
+    fn endless(rules: &[(ChainName, ChainName)]) -> bool {
+        let mut program = Program::default();
+        for (from, to) in rules {
+            let rule = Rule::new("rule", "Jumps", vec![], Verdict::Jump(*to));
+            program.chains.push(Chain { table: Table::Nat, name: *from, rules: vec![rule; 20] });
+        }
+        let (one, other) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
+        let packet = Packet::first(Entry::Received { interface: "a".into() }, Protocol::Tcp, one, other);
+        let outcome =
+            simulate(&program, &packet, &Surroundings { addresses: vec![], transparent_listener: true });
+        assert!(outcome.path.len() <= MOST_STEPS);
+        outcome.endless
+    }
+
+    #[test]
+    fn chains_that_call_each_other_without_end_end_the_walk() {
+        let start = ChainName::Hook(Hook::Prerouting);
+        assert!(!endless(&[(start, ChainName::Inbound)]));
+        assert!(endless(&[(start, ChainName::Inbound), (ChainName::Inbound, start)]));
+        // Twenty to the sixth rules are none that anybody can look at.
+        let names = [start, ChainName::Inbound, ChainName::Output, ChainName::OutputDns];
+        let others = [ChainName::Divert, ChainName::Uncaptured, ChainName::Redirect];
+        let all: Vec<ChainName> = names.into_iter().chain(others).collect();
+        assert!(endless(&all.windows(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>()));
     }
 }

@@ -1,7 +1,7 @@
 //! What one variant of iptables holds of ours in both families, and what it should hold.
 
 use super::programs::{Programs, RestoreError};
-use super::render::render;
+use super::render::{lines_of, render};
 use super::save::{CHAINS, Claim, ours, unprinted, virtual_interfaces};
 use super::state::FamilyState;
 use crate::backend::listing::Listing;
@@ -15,6 +15,9 @@ use crate::program::{Match, Program};
 
 /// `iptables-restore` splits a line into at most 255 words (MAX_ARGC), and each group takes five.
 const MOST_OWNERS: usize = 49;
+
+/// A rule with two lists is a line for every pair of their items: more of them than this are no input for a program.
+const MOST_LINES: usize = 1_000_000;
 
 /// What one variant of iptables holds of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,10 @@ pub struct Held {
 /// When the restore programs cannot read it.
 pub fn wanted(program: &Program) -> Result<[(Family, FamilyState); 2], RestoreError> {
     for (_, rule) in program.rules() {
+        let rules = Family::ALL.map(|family| lines_of(rule, family)).into_iter().max().unwrap_or(0);
+        if rules > MOST_LINES {
+            return Err(RestoreError::TooManyRules { rules, most: MOST_LINES });
+        }
         for condition in &rule.matches {
             if let Match::NotOwnerGid(gids) = condition
                 && gids.len() > MOST_OWNERS

@@ -1,6 +1,8 @@
 //! From rules of iptables back to the program: what they mean for packets.
 
 use std::borrow::Cow;
+use std::iter::Peekable;
+use std::str::Split;
 
 use super::held::Held;
 use super::state::{Line, TableState};
@@ -55,7 +57,7 @@ fn chain_of(program: &mut Program, table: Table, name: ChainName) -> &mut Chain 
 
 /// Reads a line as `iptables-save` writes it.
 fn rule(line: &Line, family: Family) -> Option<Rule> {
-    let mut words = Words { rest: line.specification.split(' ').collect() };
+    let mut words = Words { rest: line.specification.split(' ').peekable() };
     let mut matches = Vec::new();
     let mut about = "";
     let verdict = loop {
@@ -70,7 +72,7 @@ fn rule(line: &Line, family: Family) -> Option<Rule> {
             option => matches.push(words.condition(option, negated)?),
         }
     };
-    words.rest.is_empty().then(|| Rule {
+    words.next().is_none().then(|| Rule {
         id: line.specification.clone(),
         reason: Cow::Borrowed(""),
         families: Families::from_iter([family]),
@@ -83,21 +85,17 @@ fn rule(line: &Line, family: Family) -> Option<Rule> {
 
 /// The words that are left of a line.
 struct Words<'a> {
-    rest: Vec<&'a str>,
+    rest: Peekable<Split<'a, char>>,
 }
 
 impl<'a> Words<'a> {
     fn next(&mut self) -> Option<&'a str> {
-        if self.rest.is_empty() { None } else { Some(self.rest.remove(0)) }
+        self.rest.next()
     }
 
     /// Takes the word if it is the next one.
     fn take(&mut self, word: &str) -> bool {
-        let is_next = self.rest.first() == Some(&word);
-        if is_next {
-            self.rest.remove(0);
-        }
-        is_next
+        self.rest.next_if_eq(&word).is_some()
     }
 
     fn condition(&mut self, option: &str, negated: bool) -> Option<Match> {
@@ -135,7 +133,7 @@ impl<'a> Words<'a> {
 
     fn verdict(&mut self) -> Option<Verdict> {
         let target = self.next()?;
-        let all = std::mem::take(&mut self.rest);
+        let all: Vec<&str> = self.rest.by_ref().collect();
         Some(match (target, &all[..]) {
             ("RETURN", []) => Verdict::Return,
             ("ACCEPT", []) => Verdict::Accept,

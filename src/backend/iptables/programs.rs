@@ -47,6 +47,17 @@ pub enum RestoreError {
         /// How many fit.
         most: usize,
     },
+    /// Every item of a list is a rule, and every pair of items where a rule has two lists.
+    #[error(
+        "{rules} rules in one chain are more than the restore programs take in reasonable time ({most}): \
+         use --backend nftables, or fewer virtual interfaces or ranges"
+    )]
+    TooManyRules {
+        /// How many there would be.
+        rules: usize,
+        /// How many are written.
+        most: usize,
+    },
     /// And then the other family could not be put back as it was.
     #[error("{failure}; then the rules of {family} could not be put back: {undo}")]
     NotUndone {

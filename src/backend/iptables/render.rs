@@ -82,6 +82,21 @@ impl Specification {
     }
 }
 
+/// How many lines a rule takes.
+pub(super) fn lines_of(rule: &Rule, family: Family) -> usize {
+    let items = |condition: &Match| match (condition, family) {
+        (Match::Source(it) | Match::Destination(it) | Match::NotDestination(it), Family::Ipv4) => it.v4.len(),
+        (Match::Source(it) | Match::Destination(it) | Match::NotDestination(it), Family::Ipv6) => it.v6.len(),
+        (Match::InInterface(names) | Match::OutInterface(names), _) => names.len(),
+        (Match::SourcePort(ports) | Match::DestinationPort(ports), _) => ports.ranges().len(),
+        (Match::OwnerUid(users), _) => users.len(),
+        (Match::OwnerGid(groups), _) => groups.len(),
+        (Match::Icmpv6Type(types), _) => types.len(),
+        _ => 1,
+    };
+    rule.matches.iter().map(items).fold(1, usize::saturating_mul)
+}
+
 /// The lines of a rule: the first list it has changes slowest.
 fn specifications(rule: &Rule, family: Family) -> Vec<Specification> {
     let mut all = vec![Specification::default()];

@@ -1,5 +1,7 @@
 //! Reads the output of `iptables-save`, and finds in it what is ours.
 
+use std::collections::{HashMap, HashSet};
+
 use super::script::CHANGE;
 use super::state::{Barrier, FamilyState, HookLine, Line, OwnChain, TableState};
 use crate::backend::listing::Count;
@@ -52,7 +54,10 @@ pub fn ours(save: &str, wanted: &FamilyState, claim: &Claim) -> FamilyState {
             (None, None) => {}
         }
     }
-    for (name, lines) in sections.into_iter().filter(|(name, _)| TABLES.contains(name)) {
+    for (name, lines) in sections {
+        if !TABLES.contains(&name) || state.table(name).is_some() {
+            continue;
+        }
         let (table, changing) = read_table(name, &lines, wanted, claim);
         state.changing |= changing;
         if !table.is_empty() || !table.needed.is_empty() || !table.barriers.is_empty() {
@@ -98,38 +103,51 @@ fn rules(save: &str) -> Vec<&str> {
 fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -> (TableState, bool) {
     let mut table = TableState { table: name.to_owned(), ..TableState::default() };
     let mut found: Vec<Found<'_>> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
     let mut changing = false;
-    for line in lines {
+    // No rule has a zero in it; one in a script would end the line early for the restore programs.
+    for line in lines.iter().filter(|line| !line.contains('\0')) {
         if let Some(chain) = line.strip_prefix(':').and_then(|rest| rest.split(' ').next()) {
             changing |= name == "nat" && chain == CHANGE;
-            if CHAINS.contains(&chain) {
+            if CHAINS.contains(&chain) && !table.chains.iter().any(|own| own.name == chain) {
                 table.chains.push(OwnChain { name: chain.to_owned(), lines: Vec::new() });
             }
         } else if let Some((chain, specification, count)) = appended(line) {
             if let Some(own) = table.chains.iter_mut().find(|own| own.name == chain) {
                 own.lines.push(Line { specification: specification.to_owned(), count, ..Line::default() });
             } else if HOOKS.contains(&chain) {
-                let place =
-                    found.iter().rev().find(|other| other.chain == chain).map_or(0, |it| it.place) + 1;
-                found.push(Found { chain, place, specification, count });
-            } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it)) {
+                let place = places.entry(chain).or_default();
+                *place += 1;
+                found.push(Found { chain, place: *place, specification, count });
+            } else if let Some(target) = target(specification).filter(|it| CHAINS.contains(it))
+                && !table.needed.iter().any(|needed| needed == target)
+            {
                 table.needed.push(target.to_owned());
             }
         }
     }
-    let marks = if name == "mangle" { marks(&table) } else { Vec::new() };
+    let marks = if name == "mangle" { marks(&table.chains) } else { HashSet::new() };
     let claims = claim.by_form && !table.chains.is_empty();
     let pairs = Pairs::of(&found, &claim.virtual_interfaces);
+    let wanted = wanted.table(name).map(|table| table.hooks.as_slice()).unwrap_or_default();
+    let wanted: HashSet<(&str, &str)> =
+        wanted.iter().map(|hook| (hook.chain.as_str(), hook.line.specification.as_str())).collect();
+    let mut others = Vec::new();
+    let mut last_of_ours: HashMap<&str, usize> = HashMap::new();
     for rule in &found {
         let belongs = claims && (carries_mark(rule.specification, &marks) || pairs.has(rule));
         if target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
-            || is_wanted(wanted, name, rule)
+            || wanted.contains(&(rule.chain, rule.specification))
             || belongs
         {
             let line =
                 Line { specification: rule.specification.to_owned(), count: rule.count, ..Line::default() };
             table.hooks.push(HookLine { chain: rule.chain.to_owned(), place: Some(rule.place), line });
-        } else if is_barrier(rule.specification) && !table.barriers.iter().any(|it| it.chain == rule.chain) {
+            last_of_ours.insert(rule.chain, rule.place);
+            continue;
+        }
+        others.push(rule);
+        if is_barrier(rule.specification) && !table.barriers.iter().any(|it| it.chain == rule.chain) {
             table.barriers.push(Barrier {
                 chain: rule.chain.to_owned(),
                 place: rule.place,
@@ -137,12 +155,8 @@ fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -
             });
         }
     }
-    let is_ours = |rule: &Found<'_>| {
-        table.hooks.iter().any(|hook| hook.chain == rule.chain && hook.place == Some(rule.place))
-    };
-    let last_of = |chain: &str| table.hooks.iter().rev().find(|hook| hook.chain == chain)?.place;
-    let is_before = |rule: &&Found<'_>| last_of(rule.chain) > Some(rule.place);
-    let before = found.iter().filter(is_before).filter(|rule| !is_ours(rule));
+    let is_before = |rule: &&&Found<'_>| last_of_ours.get(rule.chain).is_some_and(|last| rule.place < *last);
+    let before = others.iter().filter(is_before);
     table.before_ours = before.map(|rule| format!("{} {}", rule.chain, rule.specification)).collect();
     // Emptied, and kept for the rules of others that lead there.
     let (husks, chains) = std::mem::take(&mut table.chains)
@@ -177,15 +191,15 @@ fn target(specification: &str) -> Option<&str> {
 }
 
 /// The marks that our chains of mangle give or look for.
-fn marks(table: &TableState) -> Vec<String> {
-    let mut marks = Vec::new();
-    for line in table.chains.iter().flat_map(|chain| &chain.lines) {
+fn marks(chains: &[OwnChain]) -> HashSet<&str> {
+    let mut marks = HashSet::new();
+    for line in chains.iter().flat_map(|chain| &chain.lines) {
         let words: Vec<&str> = line.specification.split(' ').collect();
         match words[..] {
-            ["-j", "MARK", "--set-xmark", mark] => {
-                marks.extend(mark.strip_suffix("/0xffffffff").map(str::to_owned));
+            ["-j", "MARK", "--set-xmark", mark] => marks.extend(mark.strip_suffix("/0xffffffff")),
+            ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => {
+                marks.insert(mark);
             }
-            ["-p", "tcp", "-m", "mark", "--mark", mark, "-j", "RETURN"] => marks.push(mark.to_owned()),
             _ => {}
         }
     }
@@ -193,8 +207,8 @@ fn marks(table: &TableState) -> Vec<String> {
 }
 
 /// Is it one of the rules that TPROXY has in the hooks of mangle, for one of these marks?
-fn carries_mark(specification: &str, marks: &[String]) -> bool {
-    let is_ours = |mark: &str| marks.iter().any(|ours| ours == mark);
+fn carries_mark(specification: &str, marks: &HashSet<&str>) -> bool {
+    let is_ours = |mark: &str| marks.contains(mark);
     let words: Vec<&str> = specification.split(' ').collect();
     let all_bits = ["--nfmask", "0xffffffff", "--ctmask", "0xffffffff"];
     match words[..] {
@@ -235,9 +249,9 @@ fn carries_mark(specification: &str, marks: &[String]) -> bool {
 /// Rules that let everything pass on an interface and have a counterpart that tells whose they are: excluded interfaces have
 /// such a rule in both directions, virtual interfaces have one beside a jump to our chain.
 struct Pairs<'a> {
-    incoming: Vec<&'a str>,
-    outgoing: Vec<&'a str>,
-    virtual_interfaces: &'a [String],
+    incoming: HashSet<&'a str>,
+    outgoing: HashSet<&'a str>,
+    virtual_interfaces: HashSet<&'a str>,
 }
 
 impl<'a> Pairs<'a> {
@@ -248,15 +262,19 @@ impl<'a> Pairs<'a> {
             interfaces.filter(|(other, _)| *other == option).map(|(_, name)| name).collect()
         };
         let (incoming, outgoing) = (alone("PREROUTING", "-i"), alone("OUTPUT", "-o"));
-        Pairs { incoming, outgoing, virtual_interfaces }
+        Pairs {
+            incoming,
+            outgoing,
+            virtual_interfaces: virtual_interfaces.iter().map(String::as_str).collect(),
+        }
     }
 
     fn has(&self, rule: &Found<'_>) -> bool {
         match (rule.chain, interface_alone(rule.specification)) {
             ("PREROUTING", Some(("-i", name))) => {
-                self.outgoing.contains(&name) || self.virtual_interfaces.iter().any(|it| it == name)
+                self.outgoing.contains(name) || self.virtual_interfaces.contains(name)
             }
-            ("OUTPUT", Some(("-o", name))) => self.incoming.contains(&name),
+            ("OUTPUT", Some(("-o", name))) => self.incoming.contains(name),
             _ => false,
         }
     }
@@ -274,11 +292,6 @@ fn interface_alone(specification: &str) -> Option<(&str, &str)> {
         [option @ ("-i" | "-o"), interface, "-j", "RETURN"] => Some((option, interface)),
         _ => None,
     }
-}
-
-fn is_wanted(wanted: &FamilyState, table: &str, rule: &Found<'_>) -> bool {
-    let same = |hook: &HookLine| hook.chain == rule.chain && hook.line.specification == rule.specification;
-    wanted.table(table).is_some_and(|table| table.hooks.iter().any(same))
 }
 
 /// Does it end the walk of every packet, or of every packet of a protocol?
@@ -429,6 +442,15 @@ COMMIT
         );
         let nat = state.table("nat").unwrap();
         assert_eq!((nat.barriers.len(), nat.barriers[0].place), (1, 2));
+    }
+
+    #[test]
+    fn what_no_kernel_says_gets_into_no_script() {
+        let save = "*nat\n:ISTIO_OUTPUT - [0:0]\n:ISTIO_OUTPUT - [0:0]\n-A OUTPUT -j ISTIO\0 -j ISTIO_OUTPUT\nCOMMIT\n\
+                    *nat\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n*other\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n";
+        let state = read(save);
+        let nat = state.table("nat").unwrap();
+        assert_eq!((state.tables.len(), nat.chains.len(), nat.hooks.len()), (1, 1, 0));
     }
 
     #[test]

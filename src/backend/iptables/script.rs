@@ -1,5 +1,7 @@
 //! Input for `iptables-restore --noflush`: from one state of ours to another, each table in one transaction.
 
+use std::collections::HashMap;
+
 use super::state::{FamilyState, HookLine, TableState};
 
 /// A chain that is there while a replacement takes several transactions: who finds it knows that the run was ended
@@ -65,16 +67,17 @@ fn table_lines(old: &TableState, new: &TableState, comments: bool) -> Vec<String
             lines.push(format!("-A {} {}\n", chain.name, line.specification));
         }
     }
-    let mut written: Vec<&str> = Vec::new();
+    // By chain: where the first goes that has no place of its own, and how many were written.
+    let mut chains: HashMap<&str, (Option<usize>, usize)> = HashMap::new();
     for HookLine { chain, place, line } in &new.hooks {
         lines.push(comment(&line.comment));
-        let before = written.iter().filter(|other| *other == chain).count();
-        let place = place.or_else(|| Some(place_among_others(old, chain)? + before));
+        let (first, before) = chains.entry(chain).or_insert_with(|| (place_among_others(old, chain), 0));
+        let place = place.or_else(|| Some((*first)? + *before));
         lines.push(match place {
             Some(place) => format!("-I {chain} {place} {}\n", line.specification),
             None => format!("-A {chain} {}\n", line.specification),
         });
-        written.push(chain);
+        *before += 1;
     }
     lines
 }

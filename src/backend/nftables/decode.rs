@@ -2,6 +2,8 @@
 //!
 //! What this program would not have written is kept as a text that says so, and makes the table differ.
 
+use std::collections::HashMap;
+
 use super::expressions;
 use super::intervals::Interval;
 use super::record::{self, Record};
@@ -150,6 +152,7 @@ impl Reader<'_> {
         }
         let chains = self.in_our_table(message::GET_CHAIN, family)?;
         let rules = self.in_our_table(message::GET_RULE, family)?;
+        let rules = by_chain(&rules);
         for payload in &chains {
             let chain = chain(payload, &rules);
             // Nothing but a chain that no packet comes to is a record.
@@ -189,12 +192,20 @@ impl Reader<'_> {
     }
 }
 
-fn chain(payload: &[u8], rules: &[Vec<u8>]) -> HeldChain {
+/// Rules by the names of their chains, each in order.
+fn by_chain(rules: &[Vec<u8>]) -> HashMap<String, Vec<&[u8]>> {
+    const CHAIN: u16 = 2;
+    let mut all: HashMap<String, Vec<&[u8]>> = HashMap::new();
+    for payload in rules {
+        all.entry(attribute(payload, CHAIN).map(text).unwrap_or_default()).or_default().push(payload);
+    }
+    all
+}
+
+fn chain(payload: &[u8], rules: &HashMap<String, Vec<&[u8]>>) -> HeldChain {
     const NAME: u16 = 3;
-    const CHAIN_OF_RULE: u16 = 2;
     let name = attribute(payload, NAME).map(text).unwrap_or_default();
-    let own = rules.iter().filter(|rule| attribute(rule, CHAIN_OF_RULE).map(text).as_ref() == Some(&name));
-    let rules = own.map(|payload| held_rule(payload)).collect();
+    let rules = rules.get(&name).into_iter().flatten().map(|payload| held_rule(payload)).collect();
     HeldChain { base: base(payload), name, rules }
 }
 
@@ -254,11 +265,12 @@ fn held_rule(payload: &[u8]) -> HeldRule {
     }
 }
 
-/// The comment in a rule's user data; nothing when there is anything else in it.
+/// The comment in a rule's user data; nothing when there is anything else in it, or what a comment of ours never has.
 fn comment(user_data: &[u8]) -> Option<String> {
     match user_data {
         [0, length, text @ ..] if usize::from(*length) == text.len() => {
-            String::from_utf8(text.strip_suffix(&[0])?.to_vec()).ok()
+            let comment = String::from_utf8(text.strip_suffix(&[0])?.to_vec()).ok()?;
+            (!comment.contains(|c: char| c.is_control() || c == '"')).then_some(comment)
         }
         _ => None,
     }

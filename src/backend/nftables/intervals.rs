@@ -15,13 +15,13 @@ pub struct Interval {
 impl Interval {
     /// The prefix length, when the interval is a network of addresses with this many bits.
     pub fn prefix(self, bits: u32) -> Option<u32> {
-        let size = (self.last - self.first).checked_add(1).unwrap_or(0);
+        let size = self.last.checked_sub(self.first)?.checked_add(1).unwrap_or(0);
         // All 128-bit addresses: their number does not fit.
         if size == 0 {
             return Some(0);
         }
         let aligned = size.is_power_of_two() && self.first.is_multiple_of(size);
-        aligned.then(|| bits - size.trailing_zeros())
+        bits.checked_sub(size.trailing_zeros()).filter(|_| aligned)
     }
 }
 
@@ -80,6 +80,12 @@ mod tests {
         let odd = v4(&["10.1.0.0/16", "10.2.0.0/16"]);
         assert_eq!((odd.len(), odd[0].prefix(32)), (1, None));
         assert_eq!(v4(&["0.0.0.0/0", "255.255.255.255/32"])[0].prefix(32), Some(0));
+    }
+
+    #[test]
+    fn what_is_no_network_has_no_prefix() {
+        assert_eq!(Interval { first: 0, last: (1 << 20) - 1 }.prefix(16), None);
+        assert_eq!(Interval { first: 2, last: 1 }.prefix(32), None);
     }
 
     #[test]

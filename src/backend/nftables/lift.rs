@@ -1,6 +1,8 @@
 //! From the words of nftables back to the program: what a table in the kernel means for packets.
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
@@ -20,7 +22,7 @@ use crate::program::{self, ChainName, Match, Placement, Table, Verdict};
 
 /// Says what a table means. What is no word of the program stays as a text.
 pub fn lift(table: &HeldTable) -> Lifted {
-    let lifter = Lifter { table };
+    let lifter = Lifter::new(table);
     let mut lifted = Lifted::default();
     lifted.foreign.extend(table.oddities.iter().cloned());
     for held in &table.chains {
@@ -44,11 +46,35 @@ fn place_of(name: &str) -> Option<(Table, ChainName)> {
     all.into_iter().find(|(table, chain)| chain_name(*table, *chain) == name)
 }
 
+/// How many items all lists of a program together may have. Rules of ours use a set a few times; of others, any number of
+/// rules may use a large one.
+const MOST_ITEMS: usize = 1 << 22;
+
 struct Lifter<'a> {
     table: &'a HeldTable,
+    chains: HashMap<&'a str, &'a HeldChain>,
+    sets: HashMap<&'a str, &'a Set>,
+    /// How many items lists may still have.
+    room: Cell<usize>,
 }
 
-impl Lifter<'_> {
+impl<'a> Lifter<'a> {
+    fn new(table: &'a HeldTable) -> Lifter<'a> {
+        let sets = table.sets.iter().filter_map(|held| held.set.as_ref().ok());
+        Lifter {
+            table,
+            chains: table.chains.iter().map(|chain| (chain.name.as_str(), chain)).collect(),
+            sets: sets.map(|set| (set.name.as_str(), set)).collect(),
+            room: Cell::new(MOST_ITEMS),
+        }
+    }
+
+    /// Nothing when there is no room for so many items more.
+    fn take_room(&self, items: usize) -> Option<()> {
+        self.room.set(self.room.get().checked_sub(items)?);
+        Some(())
+    }
+
     fn rules(&self, table: Table, held: &HeldChain, foreign: &mut Vec<String>) -> Vec<program::Rule> {
         let mut rules: Vec<program::Rule> = Vec::new();
         let mut before: Option<&Rule> = None;
@@ -109,7 +135,7 @@ impl Lifter<'_> {
 
     /// What a chain does that returns for some owners and acts for everybody else.
     fn unless_owner(&self, name: &str) -> Option<(Match, Verdict)> {
-        let chain = self.table.chains.iter().find(|chain| chain.name == name)?;
+        let chain = self.chains.get(name)?;
         let [Ok(owner), Ok(act)] = [0, 1]
             .map(|place| chain.rules.get(place).map_or(Err(()), |held| held.rule.as_ref().map_err(|_| ())))
         else {
@@ -179,8 +205,7 @@ impl Lifter<'_> {
     }
 
     fn set(&self, name: &str, kind: SetType) -> Option<&Set> {
-        let sets = self.table.sets.iter().filter_map(|held| held.set.as_ref().ok());
-        sets.into_iter().find(|set| set.name == name && set.kind == kind)
+        self.sets.get(name).copied().filter(|set| set.kind == kind)
     }
 
     /// The numbers that an operand stands for, as intervals.
@@ -193,7 +218,11 @@ impl Lifter<'_> {
                 let size = 1_u128.checked_shl(hosts).unwrap_or(0);
                 vec![Interval { first: *first, last: first.wrapping_add(size.wrapping_sub(1)) }]
             }
-            Operand::Set(name) => self.set(name, kind)?.elements.clone(),
+            Operand::Set(name) => {
+                let set = self.set(name, kind)?;
+                self.take_room(set.elements.len())?;
+                set.elements.clone()
+            }
             _ => return None,
         })
     }
@@ -221,12 +250,16 @@ impl Lifter<'_> {
             Family::Ipv4 => {
                 for it in self.intervals(test, SetType::Ipv4)? {
                     let ends = (u32::try_from(it.first).ok()?, u32::try_from(it.last).ok()?);
+                    let before = set.v4.len();
                     set.v4.extend(Ipv4Subnets::new(Ipv4Addr::from(ends.0), Ipv4Addr::from(ends.1), 0));
+                    self.take_room(set.v4.len() - before)?;
                 }
             }
             Family::Ipv6 => {
                 for it in self.intervals(test, SetType::Ipv6)? {
+                    let before = set.v6.len();
                     set.v6.extend(Ipv6Subnets::new(Ipv6Addr::from(it.first), Ipv6Addr::from(it.last), 0));
+                    self.take_room(set.v6.len() - before)?;
                 }
             }
         }

@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::netlink::attribute;
+use crate::netlink::{attribute, text};
 
 /// The chain's name.
 pub(super) const CHAIN: &str = "installation";
@@ -118,14 +118,13 @@ impl Record {
         while let [kind, length, rest @ ..] = bytes {
             let content = rest.get(..usize::from(*length))?;
             let number = || Some(u64::from_be_bytes(content.try_into().ok()?));
-            let text = || String::from_utf8_lossy(content.strip_suffix(&[0]).unwrap_or(content)).into_owned();
             match *kind {
-                part::COMMENT => record.installer = text(),
+                part::COMMENT => record.installer = text(content),
                 part::TIME => record.time = number()?,
                 part::DIGEST => record.digest = number()?,
-                part::CONFIGURATION => (record.configuration, record.whole) = (text(), true),
-                part::CUT_CONFIGURATION => record.configuration = text(),
-                part::RESOLVERS => record.resolvers = text(),
+                part::CONFIGURATION => (record.configuration, record.whole) = (text(content), true),
+                part::CUT_CONFIGURATION => record.configuration = text(content),
+                part::RESOLVERS => record.resolvers = text(content),
                 _ => {}
             }
             bytes = &rest[usize::from(*length)..];

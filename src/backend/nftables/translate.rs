@@ -1,5 +1,7 @@
 //! From the program to the words of nftables. Translates, decides nothing.
 
+use std::collections::HashSet;
+
 use super::intervals::{self, Interval};
 use super::ruleset::{Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TableFamily, Test};
 use crate::config::families::{Families, Family};
@@ -13,6 +15,7 @@ const LONGEST_COMMENT: usize = 128;
 pub fn translate(program: &Program) -> Ruleset {
     let family = if program.families() == Families::IPV4 { TableFamily::Ip } else { TableFamily::Inet };
     let mut ruleset = Ruleset { family, sets: Vec::new(), chains: Vec::new() };
+    let mut unless_owner = HashSet::new();
     for chain in &program.chains {
         let mut translated = Chain {
             name: chain_name(chain.table, chain.name),
@@ -21,7 +24,8 @@ pub fn translate(program: &Program) -> Ruleset {
         };
         let arriving = arriving(program, chain, family);
         for rule in &chain.rules {
-            let mut context = Context { ruleset: &mut ruleset, table: chain.table, rule };
+            let mut context =
+                Context { ruleset: &mut ruleset, unless_owner: &mut unless_owner, table: chain.table, rule };
             context.rule(arriving, &mut translated.rules);
         }
         ruleset.chains.push(translated);
@@ -48,6 +52,8 @@ pub(super) fn chain_name(table: Table, chain: ChainName) -> String {
 
 struct Context<'a> {
     ruleset: &'a mut Ruleset,
+    /// The chains of [`Context::unless_owner`] that are there.
+    unless_owner: &'a mut HashSet<String>,
     table: Table,
     rule: &'a program::Rule,
 }
@@ -157,7 +163,7 @@ impl Context<'_> {
     /// rule of a hook's chain, where both mean the same.
     fn unless_owner(&mut self, owner: Test) -> String {
         let name = format!("{}-{}", self.table.name(), self.rule.id);
-        if self.ruleset.chains.iter().any(|chain| chain.name == name) {
+        if !self.unless_owner.insert(name.clone()) {
             return name;
         }
         let actions = match self.rule.verdict {

@@ -344,14 +344,17 @@ fn operand(field: Field, value: &[u8]) -> Option<Operand> {
         (Field::InInterface | Field::OutInterface, _) if value.len() == width(field) => {
             let end = value.iter().position(|byte| *byte == 0)?;
             let padded = value[end..].iter().all(|byte| *byte == 0);
-            Operand::Name(String::from_utf8(value[..end].to_vec()).ok().filter(|_| padded)?)
+            Operand::Name(interface(&value[..end]).filter(|_| padded)?)
         }
-        (Field::InInterface | Field::OutInterface, _) => {
-            let name = String::from_utf8(value.to_vec()).ok()?;
-            Operand::NamePrefix(name)
-        }
+        (Field::InInterface | Field::OutInterface, _) => Operand::NamePrefix(interface(value)?),
         _ => return None,
     })
+}
+
+/// A name that could be ours: it is shown between quotes.
+fn interface(bytes: &[u8]) -> Option<String> {
+    let name = String::from_utf8(bytes.to_vec()).ok()?;
+    (!name.contains(|c: char| c.is_control() || c == '"')).then_some(name)
 }
 
 fn negated(comparison: u32) -> Option<bool> {
