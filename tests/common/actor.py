@@ -14,6 +14,7 @@ import sys
 
 SO_ORIGINAL_DST = 80  # linux/netfilter_ipv4.h
 IP_TRANSPARENT, IPV6_TRANSPARENT = 19, 75  # linux/in.h, linux/in6.h
+IP_PKTINFO, IPV6_RECVPKTINFO = 8, 49  # linux/in.h, linux/in6.h
 PATIENCE = 0.7  # seconds that a client waits: packets that are dropped are never answered
 
 
@@ -31,6 +32,9 @@ def listen(spec):
     if spec.get("transparent"):
         level, option = (socket.IPPROTO_IPV6, IPV6_TRANSPARENT) if spec["family"] == 6 else (socket.SOL_IP, IP_TRANSPARENT)
         listener.setsockopt(level, option, 1)
+    if spec["protocol"] == "udp":
+        asked = (socket.IPPROTO_IPV6, IPV6_RECVPKTINFO) if spec["family"] == 6 else (socket.SOL_IP, IP_PKTINFO)
+        listener.setsockopt(*asked, 1)
     listener.bind((spec["address"], spec["port"]))
     if spec["protocol"] == "tcp":
         listener.listen(64)
@@ -50,6 +54,15 @@ def original_destination(connection):
         return ("[%s]:%d" if connection.family == socket.AF_INET6 else "%s:%d") % name[:2]
 
 
+def answer_datagram(listener, name):
+    """From the address that the question went to: the client takes an answer from nowhere else."""
+    _, info, _, client = listener.recvmsg(512, 64)
+    level, kind, data = info[0]
+    # The interface is left to the routes.
+    address = struct.pack("I4s4x", 0, data[4:8]) if level == socket.SOL_IP else data[:16] + bytes(4)
+    listener.sendmsg([("%s||%s" % (name, client[0])).encode()], [(level, kind, address)], 0, client)
+
+
 def serve():
     specs = [json.loads(line) for line in sys.stdin]
     listeners = {}
@@ -61,8 +74,7 @@ def serve():
             spec = listeners[listener]
             try:
                 if spec["protocol"] == "udp":
-                    _, client = listener.recvfrom(512)
-                    listener.sendto(("%s||%s" % (spec["name"], client[0])).encode(), client)
+                    answer_datagram(listener, spec["name"])
                 else:
                     connection, client = listener.accept()
                     connection.sendall(("%s|%s|%s" % (spec["name"], original_destination(connection), client[0])).encode())

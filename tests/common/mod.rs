@@ -360,6 +360,13 @@ impl Lab {
             let listener = |port: &u16| json!({"family": family, "protocol": "tcp", "address": any, "port": port, "name": "app"});
             APP_PORTS.iter().map(listener).collect()
         });
+        self.serve(PROXY, &proxy);
+        self.serve(APP, &app);
+        self.populate_outside();
+    }
+
+    /// Starts a peer that answers on every address and port.
+    pub fn populate_outside(&mut self) {
         let outside = both_families(|family, any, _| {
             let listener = |protocol: &str| json!({"family": family, "protocol": protocol, "address": any, "port": 7, "name": "outside"});
             vec![listener("tcp"), listener("udp")]
@@ -367,13 +374,12 @@ impl Lab {
         let everything = "table inet everything {\nchain answer {\ntype nat hook prerouting priority -100\n\
                           meta l4proto { tcp, udp } redirect to :7\n}\n}";
         self.peer.text(&["nft", everything]);
-        self.serve(PROXY, &proxy);
-        self.serve(APP, &app);
         let actor = self.actor.clone();
         self.peer.start(&["/usr/bin/python3", actor.to_str().unwrap(), "serve"], &outside);
     }
 
-    fn serve(&mut self, user: u32, listeners: &str) {
+    /// Starts listeners in the pod, as a user and the group of the same number.
+    pub fn serve(&mut self, user: u32, listeners: &str) {
         let user = user.to_string();
         // The owner match looks at the user that made the socket; listening transparently takes NET_ADMIN.
         let caps = "+net_admin,+net_bind_service";
@@ -471,7 +477,8 @@ fn question(probe: &Probe) -> String {
     format!("{question}\n")
 }
 
-fn both_families(listeners: impl Fn(u8, &str, &str) -> Vec<serde_json::Value>) -> String {
+/// Lines for the actor: what `listeners` gives for the family's number, wildcard and loopback address.
+pub fn both_families(listeners: impl Fn(u8, &str, &str) -> Vec<serde_json::Value>) -> String {
     let all = listeners(4, "0.0.0.0", "127.0.0.1").into_iter().chain(listeners(6, "::", "::1"));
     all.map(|listener| format!("{listener}\n")).collect()
 }
