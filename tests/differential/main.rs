@@ -23,7 +23,7 @@ mod laboratory;
 mod packet;
 mod random;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
@@ -127,17 +127,31 @@ struct Progress {
     configurations: usize,
     packets: usize,
     late: usize,
+    /// How many answers of each kind were expected.
+    answers: BTreeMap<String, usize>,
 }
 
 impl Progress {
     fn start() -> Progress {
-        Progress { since: Instant::now(), printed: Instant::now(), configurations: 0, packets: 0, late: 0 }
+        let now = Instant::now();
+        Progress {
+            since: now,
+            printed: now,
+            configurations: 0,
+            packets: 0,
+            late: 0,
+            answers: BTreeMap::new(),
+        }
     }
 
     fn count(&mut self, case: &Case, reports: &[Report]) {
         self.configurations += 1;
         self.packets += case.packets.len() * reports.len();
         self.late += reports.iter().map(|report| report.late).sum::<usize>();
+        for answer in case.expected() {
+            let who = answer.split('|').next().unwrap_or_default();
+            *self.answers.entry(who.to_owned()).or_default() += reports.len();
+        }
         if self.printed.elapsed() >= PERIOD {
             self.print();
         }
@@ -147,12 +161,13 @@ impl Progress {
         self.printed = Instant::now();
         let minutes = self.since.elapsed().as_secs_f64() / 60.0;
         println!(
-            "{} configurations and {} packets in {minutes:.1} minutes: {:.0} and {:.0} a minute; {} answers came late",
+            "{} configurations and {} packets in {minutes:.1} minutes: {:.0} and {:.0} a minute; {} answers came late; {:?}",
             self.configurations,
             self.packets,
             self.configurations as f64 / minutes,
             self.packets as f64 / minutes,
             self.late,
+            self.answers,
         );
     }
 }

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use mesh_intercept::config::owners::{Gid, Uid};
 use mesh_intercept::config::ports::PortSet;
-use mesh_intercept::config::{Config, InboundPorts, OutboundRanges};
+use mesh_intercept::config::{Config, Dns, InboundPorts, OutboundRanges};
 use mesh_intercept::program::Owner;
 
 use super::Dice;
@@ -40,7 +40,8 @@ pub fn packets(dice: &mut Dice, configuration: &Configuration, count: usize) -> 
     let intercepts_ipv6 = configuration.target().program.routing.bind_address;
     let ground = Ground {
         intercepts_ipv6,
-        addresses: addresses(configuration, &config, intercepts_ipv6),
+        addresses: addresses(&config, intercepts_ipv6),
+        servers: servers(configuration, &config),
         ports: ports(&config),
         owners: owners(&config),
     };
@@ -51,6 +52,8 @@ pub fn packets(dice: &mut Dice, configuration: &Configuration, count: usize) -> 
 struct Ground {
     intercepts_ipv6: bool,
     addresses: Vec<IpAddr>,
+    /// Whom DNS queries go to; empty when they are not captured.
+    servers: Vec<IpAddr>,
     ports: Vec<u16>,
     owners: Vec<Owner>,
 }
@@ -67,13 +70,17 @@ impl Ground {
             let to = ip(dice.one_of(&FROM_OUTSIDE));
             return Packet { sender: Sender::Peer, is_udp, to, port, from: None };
         }
+        let sender = Sender::Pod(dice.one_of(&self.owners));
+        if !self.servers.is_empty() && dice.percent(20) {
+            let to = dice.one_of(&self.servers);
+            return Packet { sender, is_udp: dice.percent(60), to, port: 53, from: None };
+        }
         let to = match dice.up_to(9) {
             0 | 1 => ip(dice.one_of(&OUTSIDE)),
             2 | 3 => ip(dice.one_of(&OWN)),
             4 => ip(dice.one_of(&LOOPBACK)),
             _ => dice.one_of(&self.addresses),
         };
-        let sender = Sender::Pod(dice.one_of(&self.owners));
         Packet { sender, is_udp, to, port, from: self.source(dice, to) }
     }
 
@@ -90,7 +97,7 @@ impl Ground {
 }
 
 /// The first and the last address of every range, and their neighbours outside.
-fn addresses(configuration: &Configuration, config: &Config, intercepts_ipv6: bool) -> Vec<IpAddr> {
+fn addresses(config: &Config, intercepts_ipv6: bool) -> Vec<IpAddr> {
     let mut nets: Vec<IpNet> = Vec::new();
     let mut add = |ranges: &mesh_intercept::config::cidrs::CidrSet| {
         nets.extend(ranges.v4.iter().copied().map(IpNet::from));
@@ -105,8 +112,18 @@ fn addresses(configuration: &Configuration, config: &Config, intercepts_ipv6: bo
         let (first, last) = (net.network(), net.broadcast());
         [next(first, -1), first, last, next(last, 1)]
     });
-    let named = [PEER_NET1_V6, PEER_V4].map(ip).into_iter().chain(configuration.resolvers().servers);
-    edges.chain(named).filter(|address| is_reachable(*address, intercepts_ipv6)).collect()
+    let neighbours = [PEER_NET1_V6, PEER_V4].map(ip);
+    edges.chain(neighbours).filter(|address| is_reachable(*address, intercepts_ipv6)).collect()
+}
+
+/// The resolvers, who else might be one, and the pod itself.
+fn servers(configuration: &Configuration, config: &Config) -> Vec<IpAddr> {
+    if config.dns == Dns::Off {
+        return Vec::new();
+    }
+    let others = ["10.96.0.11", "fd00:96::b", "127.0.0.1", "127.0.0.53", "::1", POD_V4, PEER_V6].map(ip);
+    let resolvers = configuration.resolvers().servers;
+    others.into_iter().chain(resolvers.iter().copied().cycle().take(resolvers.len() * 4)).collect()
 }
 
 fn next(address: IpAddr, by: i8) -> IpAddr {
