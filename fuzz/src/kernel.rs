@@ -68,6 +68,8 @@ impl Kernel for Fake {
         Ok(named.map(|(_, payload)| payload.clone()).collect())
     }
 
+    fn settle(&mut self) {}
+
     fn policy_marks(&mut self) -> Result<Vec<u32>, Error> {
         Ok(Vec::new())
     }

@@ -1,7 +1,10 @@
 //! Applies a program: rules of both families and routing, all or nothing.
 
 use super::iptables::{self, RestoreError};
-use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_removal};
+use std::thread;
+use std::time::Duration;
+
+use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_nothing, encode_removal};
 use super::state::{Rendered, Rules, State, Target};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
@@ -169,6 +172,7 @@ fn replace_nftables(
             None => commit(kernel, &encode_change(own, held.generation, wanted, record)?, wanted)?,
             Some(bridge) => {
                 commit(kernel, &encode_change(own, held.generation, bridge, record)?, bridge)?;
+                wait_for_packets(kernel);
                 let second = nftables::read(kernel)?;
                 let bridged = second.tables.iter().find(|table| table.family == wanted.family);
                 let bridged = bridged.ok_or(ApplyError::Overtaken)?;
@@ -183,12 +187,24 @@ fn replace_nftables(
     if others.is_empty() {
         return Ok(());
     }
+    wait_for_packets(kernel);
     let gone = kernel.commit(&encode_removal(&others)?);
     match gone {
         Err(refused) if !is(&refused, nix::libc::ENOENT) => {
             Err(ApplyError::Leftover(Box::new(refused.into())))
         }
         _ => Ok(()),
+    }
+}
+
+/// Waits until no packet is on its way that has met the rules before the last transaction: one that has passed the new rules
+/// before they were in force must still meet the old ones.
+pub(super) fn wait_for_packets(kernel: &mut dyn Kernel) {
+    /// Longer than a packet is in the rules, where there is no nf_tables to ask.
+    const LONG: Duration = Duration::from_millis(50);
+    match encode_nothing().map(|batch| kernel.commit(&batch)) {
+        Ok(Ok(())) => kernel.settle(),
+        _ => thread::sleep(LONG),
     }
 }
 

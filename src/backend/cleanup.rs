@@ -1,6 +1,6 @@
 //! Removes what is ours: from every back end, or from those that the rules have moved away from.
 
-use super::apply::ApplyError;
+use super::apply::{ApplyError, wait_for_packets};
 use super::detect::{Choice, Installed, IstioTable};
 use super::iptables::{self, RestoreError};
 use super::nftables::{self, TABLE, encode_removal, encode_removal_of};
@@ -71,6 +71,9 @@ fn of_rules(rules: Rules) -> Option<Removal> {
 /// What could not be removed; the new rules stay.
 pub fn leave(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Result<Vec<String>, ApplyError> {
     let mut left = Vec::new();
+    if !choice.leaves.is_empty() || !choice.istio_tables.is_empty() {
+        wait_for_packets(kernel);
+    }
     let leftover = |error| ApplyError::Leftover(Box::new(error));
     let needed = target.routing();
     // No rule of others counts as ours here: nothing is wanted in these back ends.

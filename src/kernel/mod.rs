@@ -72,6 +72,10 @@ pub trait Kernel {
     /// What the kernel refused, and why.
     fn commit(&mut self, batch: &Batch) -> Result<(), Refused>;
 
+    /// Returns when nobody uses any more what transactions have removed: no packet is in the middle of rules that were
+    /// there before.
+    fn settle(&mut self);
+
     /// The tables of iptables-legacy that exist in the namespace; looking does not create any.
     ///
     /// # Errors

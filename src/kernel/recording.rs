@@ -119,6 +119,10 @@ impl Kernel for Recording {
         Ok(())
     }
 
+    fn settle(&mut self) {
+        self.log.push("settled".to_owned());
+    }
+
     fn legacy_tables(&mut self, _: Family) -> Result<Vec<String>, Error> {
         Ok(self.legacy_tables.clone())
     }

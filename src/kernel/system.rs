@@ -83,6 +83,12 @@ impl Kernel for System {
         result
     }
 
+    /// The kernel waits when the socket is closed (`nft_rcv_nl_event` flushes what is to be destroyed, behind an RCU grace
+    /// period).
+    fn settle(&mut self) {
+        self.netfilter = None;
+    }
+
     fn legacy_tables(&mut self, family: Family) -> Result<Vec<String>, Error> {
         let name = match family {
             Family::Ipv4 => "ip_tables_names",

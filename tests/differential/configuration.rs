@@ -68,7 +68,8 @@ impl Configuration {
             program: compile(&config, &pod),
             bridge: bridge(&config, &pod),
             delivery: (config.tproxy_mark, config.tproxy_table),
-            record: Record::now(config.flags()),
+            claims_by_form: true,
+            record: Record::now(config.flags(), &[]),
         }
     }
 

@@ -91,6 +91,22 @@ pub fn encode_removal(old: &[TableFamily]) -> Result<Batch, TooLong> {
     Ok(writer.batch.finish())
 }
 
+/// Writes a transaction that nobody sees and that removes something: what is to be waited for before rules go that others
+/// have replaced.
+///
+/// # Errors
+/// Never: the name fits.
+pub fn encode_nothing() -> Result<Batch, TooLong> {
+    let mut batch = Batch::new();
+    let mut attributes = Attributes::default();
+    attributes.text(TABLE_NAME, "mesh-intercept-grace");
+    let (family, subject) = (TableFamily::Ip.number(), "a table that is never seen");
+    let create = flag::CREATE | flag::EXCLUSIVE;
+    batch.push(family, subject.into(), message::NEW_TABLE, create, &attributes)?;
+    batch.push(family, subject.into(), message::DELETE_TABLE, 0, &attributes)?;
+    Ok(batch.finish())
+}
+
 /// Writes the transaction that removes a table of somebody else.
 ///
 /// # Errors

@@ -11,7 +11,9 @@ mod text;
 mod translate;
 
 pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
-pub use encode::{digest_of, encode, encode_change, encode_pruning, encode_removal, encode_removal_of};
+pub use encode::{
+    digest_of, encode, encode_change, encode_nothing, encode_pruning, encode_removal, encode_removal_of,
+};
 pub use lift::lift;
 pub use record::Record;
 pub use ruleset::{End, Rule, Ruleset, TABLE, TableFamily, ends};
