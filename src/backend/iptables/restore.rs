@@ -3,8 +3,9 @@
 use super::held::{Held, current};
 use super::programs::{Programs, RestoreError};
 use super::save::HOOKS;
-use super::script::{CHANGE, section, transactions, transition};
+use super::script::{CHANGE, section, steps, transactions, transition};
 use super::state::FamilyState;
+use crate::backend::apply::wait_for_packets;
 use crate::backend::nftables::encode_pruning;
 use crate::config::BackendKind;
 use crate::config::families::Family;
@@ -36,11 +37,15 @@ pub fn replace(
     }
     let mut done = Vec::new();
     for (family, script, before, wanted) in parts.iter().filter(|(_, script, ..)| !script.is_empty()) {
-        let result = programs.restore(kernel, *family, script);
         // A table that fails leaves those before it committed: this family is undone as well.
         done.push((*family, *wanted, *before));
-        if let Err(failure) = result {
-            return Err(undo(kernel, held.variant, done, &chains, &end, failure));
+        for (number, step) in steps(script, before, wanted).into_iter().enumerate() {
+            if number > 0 {
+                wait_for_packets(kernel);
+            }
+            if let Err(failure) = programs.restore(kernel, *family, step) {
+                return Err(undo(kernel, held.variant, done, &chains, &end, failure));
+            }
         }
     }
     for (family, script) in end {

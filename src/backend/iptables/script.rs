@@ -16,11 +16,7 @@ pub const CHANGE: &str = "MESH_INTERCEPT_CHANGE";
 /// every moment one of them captures. New chains are `-N` lines: a `:CHAIN` line would make iptables-nft look for one to
 /// flush.
 pub fn transition(from: &FamilyState, to: &FamilyState, comments: bool) -> String {
-    let captures = |state: &FamilyState| {
-        let chains = state.table("mangle").map(|table| &table.chains);
-        chains.is_some_and(|chains| chains.iter().any(|chain| chain.name == "ISTIO_TPROXY"))
-    };
-    let order = match captures(from) && !captures(to) {
+    let order = match captures_by_tproxy(from) && !captures_by_tproxy(to) {
         true => ["raw", "nat", "mangle", "filter"],
         false => ["raw", "mangle", "filter", "nat"],
     };
@@ -34,6 +30,21 @@ pub fn transition(from: &FamilyState, to: &FamilyState, comments: bool) -> Strin
         }
     }
     script
+}
+
+fn captures_by_tproxy(state: &FamilyState) -> bool {
+    let chains = state.table("mangle").map(|table| &table.chains);
+    chains.is_some_and(|chains| chains.iter().any(|chain| chain.name == "ISTIO_TPROXY"))
+}
+
+/// Parts of a script between which packets have to get through: when inbound connections go from REDIRECT to TPROXY, a packet
+/// that has passed mangle before its new rules were in force must still meet the old ones of nat.
+pub(super) fn steps<'a>(script: &'a str, from: &FamilyState, to: &FamilyState) -> Vec<&'a str> {
+    let changes_hooks = !from.is_empty() && !captures_by_tproxy(from) && captures_by_tproxy(to);
+    match script.rfind("\n*nat\n").filter(|_| changes_hooks) {
+        Some(end) => vec![&script[..=end], &script[end + 1..]],
+        None => vec![script],
+    }
 }
 
 /// One transaction.
