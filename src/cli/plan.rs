@@ -166,10 +166,13 @@ impl Plan<'_> {
         for command in self.routing() {
             text.push_str(&format!("# {command}\n"));
         }
-        let old = match self.state.as_ref().map(|state| &state.rules) {
+        let old: Vec<nftables::TableFamily> = match self.state.as_ref().map(|state| &state.rules) {
             Some(Rules::Nftables(held)) => held.tables.iter().map(|table| table.family).collect(),
             _ => Vec::new(),
         };
+        if !old.is_empty() {
+            text.push_str("# init exchanges the rules in place; to delete the table, as here, leaves a moment without them\n");
+        }
         text + &nftables::render(&nftables::translate(&self.target.program), &old)
     }
 

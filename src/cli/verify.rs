@@ -46,10 +46,15 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
     let probes = if live { Some(probe(run, kernel)?) } else { None };
     // Rules may have arrived while packets were sent.
     let found = if live && before.is_ok() { installed::find(run, kernel) } else { before };
+    let is_unknown = |failure: &Failure| matches!(failure, Failure::NothingThere | Failure::NotRecorded);
     let compared = match found {
         // Packets can be sent by somebody who may not look at the rules.
         Err(Failure::Capability(missing)) if live => Verification::without_comparison(missing.to_string()),
-        found => compared(run, &found?)?,
+        found => compared(run, &found?).inspect_err(|failure| {
+            if run.options.format == Format::Json && is_unknown(failure) {
+                show(&format!("{:#}\n", serde_json::json!({ "error": failure.to_string() })));
+            }
+        })?,
     };
     let verification = Verification { probes, ..compared };
     show(&match run.options.format {
