@@ -8,6 +8,8 @@ use serde_json::json;
 use super::installed;
 use super::run::{Failure, Run, finish};
 use super::{complain, show};
+use crate::backend::iptables;
+use crate::backend::lifted::Lifted;
 use crate::config::problem::Problems;
 use crate::config::settings::{self, Setting};
 use crate::config::typed::Settings;
@@ -58,10 +60,14 @@ fn program(run: &mut Run, kernel: &mut System) -> Result<(Program, Vec<String>),
         return Ok((run.target(kernel)?.0.program, Vec::new()));
     }
     let found = installed::find(run, kernel)?;
-    let mut lifted = crate::backend::lifted::Lifted::default();
+    let mut lifted = Lifted::default();
     for state in &found.states {
         lifted = lifted.and(state.lift());
         lifted.foreign.extend(state.foreign_before_ours());
+    }
+    // iptables keeps no ids; the flags know them.
+    if let Some(wanted) = found.expected.and_then(|target| iptables::wanted(&target.program).ok()) {
+        iptables::name(&mut lifted.program, &wanted);
     }
     Ok((lifted.program, lifted.foreign))
 }
@@ -145,6 +151,7 @@ impl Answer {
         for step in &self.outcome.path {
             let place = format!("{} {}", step.table.name(), step.chain);
             match &step.fails {
+                None if step.reason.is_empty() => writeln!(out, "  {place:<24} yes  {}", step.rule)?,
                 None => {
                     writeln!(out, "  {place:<24} yes  {}: {} -> {}", step.rule, step.reason, step.verdict)?
                 }

@@ -1,11 +1,12 @@
 //! From rules of iptables back to the program: what they mean for packets.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::iter::Peekable;
 use std::str::Split;
 
 use super::held::Held;
-use super::state::{Line, TableState};
+use super::state::{FamilyState, Line, TableState};
 use crate::backend::lifted::Lifted;
 use crate::config::cidrs::{Cidr, CidrSet};
 use crate::config::families::{Families, Family};
@@ -27,6 +28,29 @@ pub fn lift(held: &Held) -> Lifted {
         }
     }
     lifted
+}
+
+/// Gives rules the ids and reasons that they have where they are wanted.
+pub fn name(program: &mut Program, wanted: &[(Family, FamilyState); 2]) {
+    let mut comments: HashMap<(Family, &str, &str), &str> = HashMap::new();
+    for (family, state) in wanted {
+        for table in &state.tables {
+            let own = table.chains.iter().flat_map(|own| &own.lines);
+            for line in own.chain(table.hooks.iter().map(|hook| &hook.line)) {
+                comments.insert((*family, &table.table, &line.specification), &line.comment);
+            }
+        }
+    }
+    for chain in &mut program.chains {
+        for rule in &mut chain.rules {
+            let family = rule.families.iter().next().unwrap_or(Family::Ipv4);
+            let comment = comments.get(&(family, chain.table.name(), rule.id.as_str()));
+            if let Some((id, reason)) = comment.and_then(|comment| comment.split_once(": ")) {
+                rule.id = id.to_owned();
+                rule.reason = Cow::Owned(reason.to_owned());
+            }
+        }
+    }
 }
 
 fn lift_table(table: Table, state: &TableState, family: Family, lifted: &mut Lifted) {

@@ -10,7 +10,7 @@ mod script;
 mod state;
 
 pub use held::{Held, current, listing, read, wanted};
-pub use lift::lift;
+pub use lift::{lift, name};
 pub use programs::RestoreError;
 pub use render::render;
 pub use restore::{remove, replace};
