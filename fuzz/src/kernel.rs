@@ -61,7 +61,7 @@ impl Kernel for Fake {
         let set = attribute(&asked, SET).map(text);
         // The type of a request follows that of what it asks for.
         let own =
-            self.objects.iter().filter(|(of, payload)| of + 1 == kind && payload.first() == Some(&family));
+            self.objects.iter().filter(|(of, payload)| of.wrapping_add(1) == kind && payload.first() == Some(&family));
         let named = own.filter(|(_, payload)| {
             set.is_none() || attributes(payload).any(|(part, name)| part == SET && Some(text(name)) == set)
         });

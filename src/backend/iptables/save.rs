@@ -118,7 +118,9 @@ fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -
             }
         } else if let Some((chain, specification, count)) = appended(line) {
             if let Some(own) = table.chains.iter_mut().find(|own| own.name == chain) {
-                own.lines.push(Line { specification: specification.to_owned(), count, ..Line::default() });
+                // A line break in a comment would be two lines for the restore programs.
+                let specification = specification.replace('\n', "\u{fffd}");
+                own.lines.push(Line { specification, count, ..Line::default() });
             } else if HOOKS.contains(&chain) {
                 let place = places.entry(chain).or_default();
                 *place += 1;
@@ -140,10 +142,11 @@ fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -
     let mut last_of_ours: HashMap<&str, usize> = HashMap::new();
     for rule in &found {
         let belongs = claims && (carries_mark(rule.specification, &marks) || pairs.has(rule));
-        if target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
+        let is_ours = target(rule.specification).is_some_and(|target| CHAINS.contains(&target))
             || wanted.contains(&(rule.chain, rule.specification))
-            || belongs
-        {
+            || belongs;
+        // What has line breaks in it, we have not written, and could not name to a restore program.
+        if is_ours && !rule.specification.contains('\n') {
             let line =
                 Line { specification: rule.specification.to_owned(), count: rule.count, ..Line::default() };
             table.hooks.push(HookLine { chain: rule.chain.to_owned(), place: Some(rule.place), line });
@@ -155,13 +158,15 @@ fn read_table(name: &str, lines: &[&str], wanted: &FamilyState, claim: &Claim) -
             table.barriers.push(Barrier {
                 chain: rule.chain.to_owned(),
                 place: rule.place,
-                specification: rule.specification.to_owned(),
+                specification: rule.specification.replace('\n', "\u{fffd}"),
             });
         }
     }
     let is_before = |rule: &&&Found<'_>| last_of_ours.get(rule.chain).is_some_and(|last| rule.place < *last);
     let before = others.iter().filter(is_before);
-    table.before_ours = before.map(|rule| format!("{} {}", rule.chain, rule.specification)).collect();
+    let words =
+        |rule: &&Found<'_>| format!("{} {}", rule.chain, rule.specification).replace('\n', "\u{fffd}");
+    table.before_ours = before.map(words).collect();
     // Emptied, and kept for the rules of others that lead there.
     let (husks, chains) = std::mem::take(&mut table.chains)
         .into_iter()

@@ -127,3 +127,15 @@ fn nothing_of_ours_is_an_empty_state() {
     assert!(read("*security\n:ISTIO_DIVERT - [0:0]\nCOMMIT\n").is_empty());
     assert!(read(&format!("*nat\n:{CHANGE} - [0:0]\nCOMMIT\n")).changing);
 }
+
+/// A rule with a line break in its comment is somebody else's, and no line of a script.
+#[test]
+fn a_line_break_gets_into_no_script() {
+    let save = "*nat\n:ISTIO_OUTPUT - [0:0]\n-A ISTIO_OUTPUT -m comment --comment \"a\n-F\" -j ACCEPT\n\
+                -A OUTPUT -m comment --comment \"a\n-F\" -j ISTIO_OUTPUT\n-A OUTPUT -j ISTIO_OUTPUT\nCOMMIT\n";
+    let state = read(save);
+    let nat = state.table("nat").unwrap();
+    assert_eq!(places(nat), [("OUTPUT", Some(2))]);
+    assert!(nat.chains[0].lines.iter().all(|line| !line.specification.contains('\n')), "{nat:?}");
+    assert!(nat.before_ours.iter().all(|rule| !rule.contains('\n')), "{nat:?}");
+}
