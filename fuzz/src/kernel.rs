@@ -60,8 +60,10 @@ impl Kernel for Fake {
         let asked = [&[0; 4], asked.written()].concat();
         let set = attribute(&asked, SET).map(text);
         // The type of a request follows that of what it asks for.
-        let own =
-            self.objects.iter().filter(|(of, payload)| of.wrapping_add(1) == kind && payload.first() == Some(&family));
+        let own = self
+            .objects
+            .iter()
+            .filter(|(of, payload)| of.wrapping_add(1) == kind && payload.first() == Some(&family));
         let named = own.filter(|(_, payload)| {
             set.is_none() || attributes(payload).any(|(part, name)| part == SET && Some(text(name)) == set)
         });
