@@ -1,5 +1,5 @@
-//! Renderers that are broken on purpose: each mutant has to be told from the program by some packet, or where no packet can
-//! tell (two rules that never meet the same packet change places), by the text that golden files hold.
+//! Renderers that are broken on purpose: each mutant has to be told from the program by some packet. Where no packet can tell
+//! (two rules that never meet the same packet change places), at least the text differs, as golden files would show.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
