@@ -5,8 +5,11 @@
 //! independent of any back end; a renderer in [`backend`] translates that into an nftables transaction or into
 //! `iptables-restore` input. Everything up to there is pure. [`kernel`] holds the effects and nothing else.
 
+#[cfg(feature = "agent")]
+pub mod agent;
 pub mod backend;
 pub mod cli;
+pub mod cni;
 pub mod config;
 pub mod exit;
 pub mod kernel;

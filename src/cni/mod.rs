@@ -1,0 +1,7 @@
+//! CNI mode: the rules of a pod without an init container, by a plugin that the container runtime calls.
+//!
+//! Facts about the pod come from its node's agent or from the runtime ([`pod`]); with them it is decided whether the
+//! pod is one of the mesh, and which settings hold for it; the rest is what `init` does, in the pod's network namespace.
+
+pub mod agent_protocol;
+pub mod pod;
