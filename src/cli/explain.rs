@@ -5,8 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use serde_json::json;
 
-use super::installed;
-use super::run::{Failure, Run, finish};
+use super::run::{enter_namespace, finish, prepare};
 use super::{complain, show};
 use crate::backend::iptables;
 use crate::backend::lifted::Lifted;
@@ -15,6 +14,7 @@ use crate::config::settings::{self, Setting};
 use crate::config::typed::Settings;
 use crate::config::{Format, Question};
 use crate::exit::Exit;
+use crate::interception::{Failure, Interception};
 use crate::kernel::files::Files;
 use crate::kernel::{Kernel, System};
 use crate::program::{Entry, Fate, Outcome, Owner, Packet, Program, Protocol, Surroundings, cause, simulate};
@@ -28,15 +28,15 @@ const EPHEMERAL: u16 = 32768;
 /// Runs the command.
 pub(super) fn run(settings: Settings, mut problems: Problems) -> Exit {
     let question = Question::parse(&settings, &Files).map_err(|found| problems.extend(found));
-    match (Run::prepare(settings, problems), question) {
+    match (prepare(settings, problems), question) {
         (Ok(mut run), Ok(question)) => finish(explain(&mut run, &question)),
         (Err(exit), _) => exit,
         (Ok(_), Err(())) => complain(&Problems::default()),
     }
 }
 
-fn explain(run: &mut Run, question: &Question) -> Result<(), Failure> {
-    run.enter_namespace()?;
+fn explain(run: &mut Interception, question: &Question) -> Result<(), Failure> {
+    enter_namespace(run)?;
     let kernel = &mut System::default();
     let addresses = match &run.options.local_addresses[..] {
         [] => kernel.addresses()?,
@@ -55,11 +55,11 @@ fn explain(run: &mut Run, question: &Question) -> Result<(), Failure> {
 }
 
 /// The rules that were asked for, or those that are there; and what of these is no rule of ours.
-fn program(run: &mut Run, kernel: &mut System) -> Result<(Program, Vec<String>), Failure> {
+fn program(run: &mut Interception, kernel: &mut System) -> Result<(Program, Vec<String>), Failure> {
     if !run.options.live {
         return Ok((run.target(kernel)?.0.program, Vec::new()));
     }
-    let found = installed::find(run, kernel)?;
+    let found = run.find(kernel)?;
     let mut lifted = Lifted::default();
     for state in &found.states {
         lifted = lifted.and(state.lift());

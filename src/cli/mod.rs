@@ -1,10 +1,8 @@
 //! The command line: picks the command, and says how it ended.
 
-mod arguments;
 mod cleanup;
 mod explain;
 mod init;
-mod installed;
 mod logging;
 mod plan;
 mod run;
@@ -16,13 +14,12 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
+use crate::config::arguments::NAME;
 use crate::config::problem::{Problem, Problems};
 use crate::exit::Exit;
 
-pub use arguments::{Outcome, command, parse, recorded};
+pub use crate::config::arguments::{Outcome, command, parse, recorded};
 
-/// The name of this program.
-const NAME: &str = "mesh-intercept";
 /// istio's name for `init`: the name of the program, or the first argument behind its own or pilot-agent's name.
 const ISTIO_NAME: &str = "istio-iptables";
 

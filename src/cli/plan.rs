@@ -4,7 +4,7 @@ use std::fmt::{self, Write};
 
 use serde_json::json;
 
-use super::run::{Failure, Run, finish};
+use super::run::{enter_namespace, finish, prepare};
 use super::show;
 use super::trial::{self, Trial};
 use crate::backend::{ApplyError, Choice, Installed, Rules, State, Target, iptables, nftables};
@@ -13,21 +13,22 @@ use crate::config::problem::Problems;
 use crate::config::typed::Settings;
 use crate::config::{BackendChoice, BackendKind, Config, Format};
 use crate::exit::Exit;
+use crate::interception::{Failure, Interception};
 use crate::kernel::{Kernel, RoutingItem, System};
 use crate::program;
 use crate::verify::compare::{Difference, Fate, compare};
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
-    match Run::prepare(settings, problems) {
+    match prepare(settings, problems) {
         Ok(mut run) => finish(print(&mut run)),
         Err(exit) => exit,
     }
 }
 
 /// Prints the plan of a run.
-pub(super) fn print(run: &mut Run) -> Result<(), Failure> {
-    run.enter_namespace()?;
+pub(super) fn print(run: &mut Interception) -> Result<(), Failure> {
+    enter_namespace(run)?;
     let kernel = &mut System::default();
     let (target, warnings) = run.target(kernel)?;
     let (choice, state) = found(kernel, run, &target)?;
@@ -44,7 +45,11 @@ pub(super) fn print(run: &mut Run) -> Result<(), Failure> {
 
 /// Where the rules would go, and what is there. Without privileges the kernel does not show its rules; a plan is then for
 /// a pod in which there are none.
-fn found(kernel: &mut dyn Kernel, run: &Run, target: &Target) -> Result<(Choice, Option<State>), Failure> {
+fn found(
+    kernel: &mut dyn Kernel,
+    run: &Interception,
+    target: &Target,
+) -> Result<(Choice, Option<State>), Failure> {
     let Ok(installed) = Installed::look(kernel) else {
         let backend = match run.options.backend {
             BackendChoice::Auto => BackendKind::Nftables,

@@ -8,8 +8,7 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::installed::{self, Found};
-use super::run::{Failure, Run, finish};
+use super::run::{enter_namespace, finish, prepare};
 use super::show;
 use crate::backend::listing::Count;
 use crate::backend::nftables::Record;
@@ -19,12 +18,13 @@ use crate::config::Format;
 use crate::config::problem::Problems;
 use crate::config::typed::Settings;
 use crate::exit::Exit;
+use crate::interception::{Failure, Found, Interception, is_as_installed};
 use crate::kernel::System;
 use crate::verify::compare::{Difference, compare};
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
-    match Run::prepare(settings, problems) {
+    match prepare(settings, problems) {
         Ok(mut run) => finish(print(&mut run)),
         Err(exit) => exit,
     }
@@ -64,8 +64,8 @@ struct Report {
     istio_nftables_tables: Vec<String>,
 }
 
-fn print(run: &mut Run) -> Result<(), Failure> {
-    run.enter_namespace()?;
+fn print(run: &mut Interception) -> Result<(), Failure> {
+    enter_namespace(run)?;
     let mut last: Option<(Instant, Report)> = None;
     loop {
         let now = Instant::now();
@@ -81,9 +81,9 @@ fn print(run: &mut Run) -> Result<(), Failure> {
     }
 }
 
-fn look(run: &mut Run) -> Result<Report, Failure> {
+fn look(run: &mut Interception) -> Result<Report, Failure> {
     let kernel = &mut System::default();
-    let found = installed::find(run, kernel)?;
+    let found = run.find(kernel)?;
     let mut back_ends = Vec::new();
     for state in &found.states {
         let (drift, difference) = drift(state, &found)?;
@@ -102,7 +102,7 @@ fn look(run: &mut Run) -> Result<Report, Failure> {
 
 fn drift(state: &State, found: &Found) -> Result<(Drift, Difference), Failure> {
     let Some(target) = &found.expected else {
-        let drift = match installed::is_as_installed(state) {
+        let drift = match is_as_installed(state) {
             Some(true) => Drift::None,
             Some(false) => Drift::Changed,
             None => Drift::Unknown,

@@ -2,21 +2,20 @@
 
 use serde::Serialize;
 
-use super::installed::{self, Found};
-use super::run::{Failure, Run, finish};
+use super::run::{enter_namespace, finish, prepare};
 use super::show;
-use crate::backend::{ApplyError, State};
+use crate::config::Format;
 use crate::config::problem::Problems;
 use crate::config::typed::Settings;
-use crate::config::{BackendChoice, BackendKind, Format};
 use crate::exit::Exit;
+use crate::interception::{Comparison, Failure, Interception};
 use crate::kernel::{Kernel, System};
-use crate::verify::compare::{Difference, compare};
+use crate::verify::compare::Difference;
 use crate::verify::live::{self, Outcome, Report};
 
 /// Runs the command.
 pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
-    match Run::prepare(settings, problems) {
+    match prepare(settings, problems) {
         Ok(mut run) => finish(execute(&mut run)),
         Err(exit) => exit,
     }
@@ -37,20 +36,20 @@ struct Verification {
     probes: Option<Report>,
 }
 
-fn execute(run: &mut Run) -> Result<(), Failure> {
-    run.enter_namespace()?;
+fn execute(run: &mut Interception) -> Result<(), Failure> {
+    enter_namespace(run)?;
     let kernel = &mut System::default();
     let live = run.options.live;
     // Finds the configuration that was recorded, if there are no flags.
-    let before = installed::find(run, kernel);
+    let before = run.find(kernel);
     let probes = if live { Some(probe(run, kernel)?) } else { None };
     // Rules may have arrived while packets were sent.
-    let found = if live && before.is_ok() { installed::find(run, kernel) } else { before };
+    let found = if live && before.is_ok() { run.find(kernel) } else { before };
     let is_unknown = |failure: &Failure| matches!(failure, Failure::NothingThere | Failure::NotRecorded);
     let compared = match found {
         // Packets can be sent by somebody who may not look at the rules.
         Err(Failure::Capability(missing)) if live => Verification::without_comparison(missing.to_string()),
-        found => compared(run, &found?).inspect_err(|failure| {
+        found => run.compare_with(&found?).map(Verification::from).inspect_err(|failure| {
             if run.options.format == Format::Json && is_unknown(failure) {
                 show(&format!("{:#}\n", serde_json::json!({ "error": failure.to_string() })));
             }
@@ -72,7 +71,7 @@ fn execute(run: &mut Run) -> Result<(), Failure> {
     }
 }
 
-fn probe(run: &mut Run, kernel: &mut System) -> Result<Report, Failure> {
+fn probe(run: &mut Interception, kernel: &mut System) -> Result<Report, Failure> {
     let pod = run.pod(kernel)?;
     let own = kernel.addresses()?;
     run.phases.end("look");
@@ -81,30 +80,10 @@ fn probe(run: &mut Run, kernel: &mut System) -> Result<Report, Failure> {
     Ok(report)
 }
 
-fn compared(run: &Run, found: &Found) -> Result<Verification, Failure> {
-    let Some(target) = &found.expected else {
-        return Err(if found.states.is_empty() { Failure::NothingThere } else { Failure::NotRecorded });
-    };
-    let backend = match (run.options.backend, &found.states[..]) {
-        (BackendChoice::Fixed(asked), _) => asked,
-        (BackendChoice::Auto, [state, ..]) => state.backend(),
-        (BackendChoice::Auto, []) => BackendKind::Nftables,
-    };
-    let mut wanted = target.listing(backend).map_err(ApplyError::from)?;
-    // Whatever is in another back end is too much.
-    let mut there = crate::backend::listing::Listing::default();
-    for state in &found.states {
-        there = there.and(state.listing());
+impl From<Comparison> for Verification {
+    fn from(Comparison { backend, difference, before_ours }: Comparison) -> Verification {
+        Verification { backend: backend.name(), not_compared: None, difference, before_ours, probes: None }
     }
-    for table in &found.istio_tables {
-        there.push(format!("istio's nftables table {table}"), Vec::new());
-    }
-    there.merge_same_names();
-    wanted.merge_same_names();
-    let before_ours = found.states.iter().flat_map(State::foreign_before_ours).collect();
-    let difference = compare(&there, &wanted).without_untouched();
-    let backend = backend.name();
-    Ok(Verification { backend, not_compared: None, difference, before_ours, probes: None })
 }
 
 impl Verification {

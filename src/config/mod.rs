@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 pub(crate) mod arbitrary;
+pub mod arguments;
 pub mod cidrs;
 pub mod families;
 pub mod interfaces;

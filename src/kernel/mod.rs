@@ -223,6 +223,9 @@ pub enum Error {
     /// The rules changed while they were read.
     #[error("the rules changed while they were read")]
     Changed,
+    /// The network namespace to work in is of no use.
+    #[error(transparent)]
+    Namespace(#[from] netns::NamespaceError),
     /// A netlink socket failed.
     #[error("cannot {doing} over netlink: {source}")]
     Netlink {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -30,11 +31,23 @@ pub enum NamespaceError {
         /// What the kernel said.
         source: io::Error,
     },
+    /// The thread could not go back to where it was.
+    #[error("cannot leave a pod's network namespace again: {source}")]
+    Return {
+        /// Why not.
+        source: io::Error,
+    },
+    /// It is the one that the process is in.
+    #[error("{path} is the network namespace that this process is in: its rules would be the node's")]
+    Same {
+        /// The file.
+        path: PathBuf,
+    },
     /// It cannot be entered.
     #[error(
         "cannot enter the network namespace {path}: {source}{hint}",
         hint = if source.kind() == io::ErrorKind::PermissionDenied {
-            " (CAP_SYS_ADMIN is needed for --network-namespace)"
+            " (CAP_SYS_ADMIN is needed for that)"
         } else if source.kind() == io::ErrorKind::InvalidInput {
             " (the file is not a network namespace)"
         } else {
@@ -49,6 +62,9 @@ pub enum NamespaceError {
     },
 }
 
+/// The namespace that the calling thread is in.
+const OWN: &str = "/proc/thread-self/ns/net";
+
 /// How long to wait for another run in the same namespace.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -62,7 +78,7 @@ pub struct NamespaceLock(#[allow(dead_code, reason = "held, not read")] Flock<Fi
 /// # Errors
 /// When /proc is not there, or another run takes more than ten seconds.
 pub fn lock() -> Result<NamespaceLock, NamespaceError> {
-    let path = PathBuf::from("/proc/thread-self/ns/net");
+    let path = PathBuf::from(OWN);
     let mut file = File::open(&path).map_err(|source| NamespaceError::Open { path: path.clone(), source })?;
     let start = Instant::now();
     loop {
@@ -86,4 +102,44 @@ pub fn enter(path: &Path) -> Result<(), NamespaceError> {
     let file = File::open(path).map_err(|source| NamespaceError::Open { path: path.to_owned(), source })?;
     setns(file, CloneFlags::CLONE_NEWNET)
         .map_err(|errno| NamespaceError::Enter { path: path.to_owned(), source: errno.into() })
+}
+
+/// A network namespace that the process is not in, kept alive by an open file.
+#[derive(Debug)]
+pub struct Namespace {
+    path: PathBuf,
+    there: File,
+    home: File,
+}
+
+impl Namespace {
+    /// Opens it. Nothing is entered yet.
+    ///
+    /// # Errors
+    /// When there is no such file, or it is the namespace that the calling thread is in.
+    pub fn open(path: &Path) -> Result<Namespace, NamespaceError> {
+        let open = |path: &Path| {
+            File::open(path).map_err(|source| NamespaceError::Open { path: path.to_owned(), source })
+        };
+        let (there, home) = (open(path)?, open(Path::new(OWN))?);
+        let identity = |file: &File| file.metadata().map(|it| (it.dev(), it.ino())).ok();
+        if identity(&there) == identity(&home) {
+            return Err(NamespaceError::Same { path: path.to_owned() });
+        }
+        Ok(Namespace { path: path.to_owned(), there, home })
+    }
+
+    /// Does this in the namespace, and comes back. Sockets and children that are made there belong to it for good; the
+    /// files that are seen are those of home, but for `/proc/thread-self/net`.
+    ///
+    /// # Errors
+    /// When it cannot be entered, or not left: the calling thread is of no use then.
+    pub fn inside<T>(&self, work: impl FnOnce() -> T) -> Result<T, NamespaceError> {
+        setns(&self.there, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| NamespaceError::Enter { path: self.path.clone(), source: errno.into() })?;
+        let result = work();
+        setns(&self.home, CloneFlags::CLONE_NEWNET)
+            .map_err(|errno| NamespaceError::Return { source: errno.into() })?;
+        Ok(result)
+    }
 }

@@ -5,40 +5,68 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::netfilter::Netfilter;
+use super::netns::{self, Namespace, NamespaceError, NamespaceLock};
 use super::routing::Rtnetlink;
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
 use crate::config::families::Family;
 use crate::netlink::{Attributes, Batch};
 
-/// The kernel of this machine, in the network namespace that the process is in when each socket is first needed.
+/// The kernel of this machine, in the network namespace that the process is in when each socket is first needed, or in
+/// another one.
 #[derive(Default)]
 pub struct System {
     netfilter: Option<Netfilter>,
     rtnetlink: Option<Rtnetlink>,
+    elsewhere: Option<Namespace>,
 }
 
 impl System {
-    fn netfilter(&mut self) -> Result<&mut Netfilter, Error> {
-        match &mut self.netfilter {
-            Some(netfilter) => Ok(netfilter),
-            none => Ok(none.insert(Netfilter::open()?)),
+    /// The kernel as this namespace sees it. The process works from outside: its netlink sockets are opened inside, and
+    /// stay there.
+    #[must_use]
+    pub fn inside(namespace: Namespace) -> System {
+        System { elsewhere: Some(namespace), ..System::default() }
+    }
+
+    /// Waits until no other run works in the namespace.
+    ///
+    /// # Errors
+    /// As [`netns::lock`].
+    pub fn lock(&self) -> Result<NamespaceLock, NamespaceError> {
+        match &self.elsewhere {
+            Some(namespace) => namespace.inside(netns::lock)?,
+            None => netns::lock(),
         }
     }
 
-    fn rtnetlink(&mut self) -> Result<&Rtnetlink, Error> {
-        match &mut self.rtnetlink {
-            Some(rtnetlink) => Ok(rtnetlink),
-            none => {
-                let failed = |source| Error::Netlink { doing: "open a routing socket".to_owned(), source };
-                Ok(none.insert(Rtnetlink::open().map_err(failed)?))
-            }
+    fn there<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+        match &self.elsewhere {
+            Some(namespace) => namespace.inside(work)?,
+            None => work(),
         }
+    }
+
+    fn netfilter(&mut self) -> Result<&mut Netfilter, Error> {
+        let open = match self.netfilter.take() {
+            Some(netfilter) => netfilter,
+            None => self.there(Netfilter::open)?,
+        };
+        Ok(self.netfilter.insert(open))
+    }
+
+    fn rtnetlink(&mut self) -> Result<&Rtnetlink, Error> {
+        let failed = |source| Error::Netlink { doing: "open a routing socket".to_owned(), source };
+        let open = match self.rtnetlink.take() {
+            Some(rtnetlink) => rtnetlink,
+            None => self.there(|| Rtnetlink::open().map_err(failed))?,
+        };
+        Ok(self.rtnetlink.insert(open))
     }
 }
 
 impl Kernel for System {
     fn addresses(&mut self) -> Result<Vec<IpAddr>, Error> {
-        addresses::list()
+        self.there(addresses::list)
     }
 
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
@@ -62,7 +90,7 @@ impl Kernel for System {
     }
 
     fn policy_marks(&mut self) -> Result<Vec<u32>, Error> {
-        addresses::policy_marks()
+        self.there(addresses::policy_marks)
     }
 
     fn routing(&mut self) -> Result<Vec<RoutingItem>, Error> {
@@ -94,9 +122,10 @@ impl Kernel for System {
             Family::Ipv4 => "ip_tables_names",
             Family::Ipv6 => "ip6_tables_names",
         };
-        // Not thread-self, which takes the kernel longer: only the first thread ever enters a namespace.
-        let path = PathBuf::from("/proc/self/net").join(name);
-        match files::read(&path) {
+        // Not thread-self where it can be helped, which takes the kernel longer.
+        let folder = if self.elsewhere.is_some() { "/proc/thread-self/net" } else { "/proc/self/net" };
+        let path = PathBuf::from(folder).join(name);
+        match self.there(|| files::read(&path)) {
             Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
             // Without the module, or without /proc, nothing says that iptables-legacy was ever used; and only root may
             // read the file (0440), so that nobody else can know (README, limits).
@@ -118,6 +147,6 @@ impl Kernel for System {
     }
 
     fn run(&mut self, program: &str, arguments: &[&str], input: &str) -> Result<Finished, Error> {
-        programs::run(program, arguments, input)
+        self.there(|| programs::run(program, arguments, input))
     }
 }

@@ -6,10 +6,12 @@ use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, Command};
 
-use super::NAME;
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{ALL, CONFIGURATION, Kind, Setting};
 use crate::config::typed::{Origin, Settings};
+
+/// The name of this program.
+pub const NAME: &str = "mesh-intercept";
 
 /// What came of the arguments.
 #[derive(Debug)]

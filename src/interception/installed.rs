@@ -1,53 +1,61 @@
 //! What is installed in a namespace, and what should be: by the flags, or by what the installation has recorded.
 
-use super::arguments::recorded;
-use super::init::{check_capabilities, look};
-use super::run::{Failure, Run};
+use super::{Failure, Interception};
 use crate::backend::nftables::{Record, digest_of};
 use crate::backend::{ApplyError, Installed, Rules, State, Target};
+use crate::config::arguments::recorded;
 use crate::config::{BackendKind, Config};
 use crate::kernel::files::Files;
 use crate::kernel::{Kernel, System, capabilities};
 
 /// What is installed.
-pub(super) struct Found {
+pub struct Found {
     /// Every back end that holds rules, with what it holds.
-    pub(super) states: Vec<State>,
+    pub states: Vec<State>,
     /// Tables of istio's own nftables mode.
-    pub(super) istio_tables: Vec<String>,
+    pub istio_tables: Vec<String>,
     /// What should be there; nothing when neither flags nor a record say.
-    pub(super) expected: Option<Target>,
+    pub expected: Option<Target>,
 }
 
-/// Looks. Nothing but reading follows, so everything that only writing needs is given up.
-pub(super) fn find(run: &mut Run, kernel: &mut System) -> Result<Found, Failure> {
-    check_capabilities(run)?;
-    let installed = look(kernel, run)?;
-    // Packets that are sent as somebody else, on a cable to another namespace, need more.
-    if !run.options.live {
-        capabilities::keep_only_needed(neediest(&installed))?;
-    }
-    if !run.is_configured {
-        for record in records(run, kernel, &installed)? {
-            adopt(run, &record);
+impl Interception {
+    /// Looks. Nothing but reading follows, so everything that only writing needs is given up.
+    ///
+    /// # Errors
+    /// When something cannot be read.
+    pub fn find(&mut self, kernel: &mut System) -> Result<Found, Failure> {
+        self.check_capabilities()?;
+        let installed = self.look(kernel)?;
+        // Packets that are sent as somebody else, on a cable to another namespace, need more.
+        if self.gives_up_privileges && !self.options.live {
+            capabilities::keep_only_needed(neediest(&installed))?;
         }
+        if !self.is_configured {
+            for record in records(self, kernel, &installed)? {
+                adopt(self, &record);
+            }
+        }
+        let expected = if self.is_configured { Some(self.target(kernel)?.0) } else { None };
+        let by = expected.clone().unwrap_or_else(|| self.target_for_any_pod());
+        let mut states = Vec::new();
+        for backend in installed.backends() {
+            states.push(State::read(kernel, *backend, &by).map_err(ApplyError::from)?);
+        }
+        let istio_tables = installed.istio_tables().iter().map(|table| table.name.clone()).collect();
+        Ok(Found { states, istio_tables, expected })
     }
-    let expected = if run.is_configured { Some(run.target(kernel)?.0) } else { None };
-    let by = expected.clone().unwrap_or_else(|| run.target_for_any_pod());
-    let mut states = Vec::new();
-    for backend in installed.backends() {
-        states.push(State::read(kernel, *backend, &by).map_err(ApplyError::from)?);
-    }
-    let istio_tables = installed.istio_tables().iter().map(|table| table.name.clone()).collect();
-    Ok(Found { states, istio_tables, expected })
 }
 
-fn neediest(installed: &Installed) -> BackendKind {
+pub(super) fn neediest(installed: &Installed) -> BackendKind {
     let by_need = [BackendKind::IptablesLegacy, BackendKind::IptablesNft];
     by_need.into_iter().find(|it| installed.contains(*it)).unwrap_or(BackendKind::Nftables)
 }
 
-fn records(run: &Run, kernel: &mut dyn Kernel, installed: &Installed) -> Result<Vec<Record>, Failure> {
+fn records(
+    run: &Interception,
+    kernel: &mut dyn Kernel,
+    installed: &Installed,
+) -> Result<Vec<Record>, Failure> {
     if !installed.contains(BackendKind::Nftables) {
         return Ok(Vec::new());
     }
@@ -56,7 +64,7 @@ fn records(run: &Run, kernel: &mut dyn Kernel, installed: &Installed) -> Result<
 }
 
 /// Takes the configuration that was recorded, if it was recorded whole and is one still.
-fn adopt(run: &mut Run, record: &Record) {
+fn adopt(run: &mut Interception, record: &Record) {
     let config = recorded(&record.configuration).and_then(|settings| Config::parse(&settings, &Files).ok());
     if let (Some(config), true) = (config, record.whole) {
         run.config = config;
@@ -67,7 +75,7 @@ fn adopt(run: &mut Run, record: &Record) {
 }
 
 /// Are the rules those that were installed? Nothing when that is not recorded, or was by another version.
-pub(super) fn is_as_installed(state: &State) -> Option<bool> {
+pub fn is_as_installed(state: &State) -> Option<bool> {
     let Rules::Nftables(held) = &state.rules else { return None };
     let [table] = &held.tables[..] else { return Some(false) };
     let record = table.record.as_ref().filter(|record| record.is_of_this_version())?;

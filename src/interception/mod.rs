@@ -1,0 +1,137 @@
+//! Everything that is done about the rules of one pod, whoever asks: the command line, the plugin or the node agent.
+
+mod comparison;
+mod failure;
+mod install;
+mod installed;
+mod phases;
+mod removal;
+
+pub use comparison::Comparison;
+pub use failure::Failure;
+pub use install::Installation;
+pub use installed::{Found, is_as_installed};
+pub use phases::Phases;
+pub use removal::Removed;
+
+use std::net::IpAddr;
+
+use tracing::warn;
+
+use crate::backend::Target;
+use crate::backend::nftables::Record;
+use crate::config::families::{Families, PodFamilies};
+use crate::config::resolvers::Resolvers;
+use crate::config::values::Mode;
+use crate::config::{Config, Dns, Options, Policy};
+use crate::kernel::Kernel;
+use crate::kernel::files;
+use crate::kernel::os::NodeOs;
+use crate::program::{self, Pod};
+
+/// The rules of a pod as they are asked for, and how to go about them.
+pub struct Interception {
+    /// Which traffic is intercepted.
+    pub config: Config,
+    /// Was any setting of the configuration given? If not, what an installation has recorded counts.
+    pub is_configured: bool,
+    /// The DNS servers of the installation, where its configuration was taken from its record.
+    pub recorded_resolvers: Option<Vec<IpAddr>>,
+    /// What is to be done.
+    pub options: Options,
+    /// May the process give up every privilege that the rules do not need, for good?
+    pub gives_up_privileges: bool,
+    /// How long what took.
+    pub phases: Phases,
+}
+
+impl Interception {
+    /// Everything for this configuration, to be done as these options say.
+    pub fn new(config: Config, options: Options) -> Interception {
+        Interception {
+            config,
+            is_configured: true,
+            recorded_resolvers: None,
+            options,
+            gives_up_privileges: false,
+            phases: Phases::start(),
+        }
+    }
+
+    /// What a cleanup takes for ours: whatever the pod is, or was.
+    pub fn target_for_any_pod(&self) -> Target {
+        let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
+        let mut target = self.target_for(&Pod { families, resolvers: Vec::new() });
+        // What is needed is not asked here: a route that others use as well is not ours to remove.
+        target.program.routing.delivery = None;
+        target.claims_by_form = true;
+        target
+    }
+
+    fn target_for(&self, pod: &Pod) -> Target {
+        Target {
+            program: program::compile(&self.config, pod),
+            bridge: program::bridge(&self.config, pod),
+            delivery: (self.config.tproxy_mark, self.config.tproxy_table),
+            claims_by_form: self.options.policy != Policy::Plain,
+            record: Record::now(self.config.flags(), &pod.resolvers),
+        }
+    }
+
+    /// The families of the pod, by its addresses.
+    ///
+    /// # Errors
+    /// When the kernel does not answer, or the pod has no address yet.
+    pub fn families(&self, kernel: &mut dyn Kernel) -> Result<PodFamilies, Failure> {
+        let addresses = match &self.options.local_addresses[..] {
+            [] => kernel.addresses()?,
+            given => given.to_vec(),
+        };
+        PodFamilies::decide(&addresses, self.config.dual_stack).ok_or(Failure::NoAddress)
+    }
+
+    /// The pod that is there.
+    ///
+    /// # Errors
+    /// When it cannot be looked at.
+    pub fn pod(&self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
+        let families = self.families(kernel)?;
+        let resolvers = match (self.config.dns, &self.recorded_resolvers) {
+            (Dns::Resolvers, Some(servers)) => Resolvers { servers: servers.clone(), ..Resolvers::default() },
+            (Dns::Resolvers, None) => Resolvers::parse(&files::read(&self.options.resolv_conf)?),
+            (Dns::Off | Dns::All, _) => Resolvers::default(),
+        };
+        for ignored in &resolvers.ignored {
+            warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());
+        }
+        Ok(Pod { families, resolvers: resolvers.servers })
+    }
+
+    /// Says what should be there in the pod that is there, and what is worth a warning.
+    ///
+    /// # Errors
+    /// When the pod cannot be looked at, or TPROXY is refused.
+    pub fn target(&mut self, kernel: &mut dyn Kernel) -> Result<(Target, Vec<String>), Failure> {
+        self.refuse_centos()?;
+        let pod = self.pod(kernel)?;
+        self.phases.end("look");
+        let target = self.target_for(&pod);
+        let warnings = program::warnings(&self.config, &pod);
+        for warning in &warnings {
+            warn!("{warning}");
+        }
+        self.phases.end("compile");
+        Ok((target, warnings))
+    }
+
+    fn refuse_centos(&self) -> Result<(), Failure> {
+        if self.config.mode != Mode::Tproxy || self.options.allow_tproxy_on_centos {
+            return Ok(());
+        }
+        let os = NodeOs::look(self.options.node_os.clone(), self.options.host_os_release.as_deref())?;
+        match os.centos() {
+            Some(evidence) => Err(Failure::Centos { evidence }),
+            None => Ok(()),
+        }
+    }
+}
