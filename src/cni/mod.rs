@@ -4,4 +4,10 @@
 //! pod is one of the mesh, and which settings hold for it; the rest is what `init` does, in the pod's network namespace.
 
 pub mod agent_protocol;
+pub mod arguments;
+pub mod decision;
+pub mod netconf;
 pub mod pod;
+pub mod protocol;
+pub mod proxy_config;
+pub mod settings;

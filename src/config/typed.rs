@@ -12,6 +12,8 @@ pub enum Origin {
     Flag(&'static str),
     /// The environment variable.
     Variable(&'static str),
+    /// An annotation of the pod, or a part of its proxy's container.
+    Pod(&'static str),
     /// Nobody set it; the key of the setting.
     Default(&'static str),
 }
@@ -20,7 +22,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Flag(name) => write!(out, "--{name}"),
-            Origin::Variable(name) => write!(out, "{name}"),
+            Origin::Variable(name) | Origin::Pod(name) => write!(out, "{name}"),
             Origin::Default(key) => write!(out, "{key} (default)"),
         }
     }
