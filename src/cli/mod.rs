@@ -14,6 +14,7 @@ use std::ffi::OsString;
 use std::io::Write;
 use std::path::Path;
 
+use crate::cni::plugin;
 use crate::config::arguments::NAME;
 use crate::config::problem::{Problem, Problems};
 use crate::exit::Exit;
@@ -22,6 +23,9 @@ pub use crate::config::arguments::{Outcome, command, parse, recorded};
 
 /// istio's name for `init`: the name of the program, or the first argument behind its own or pilot-agent's name.
 const ISTIO_NAME: &str = "istio-iptables";
+
+/// The plugin: it takes no flags, a runtime calls it.
+const CNI: &str = "cni";
 
 /// A command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +55,13 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         Err(problems) => return complain(&problems),
     };
     let called = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
-    if called.is_some_and(|name| name == ISTIO_NAME) {
+    if called.as_ref().is_some_and(|name| name == ISTIO_NAME) {
         return dispatch(Verb::Init, arguments);
+    }
+    let is_plugin = called.is_some_and(|name| plugin::NAMES.iter().any(|known| name == *known));
+    let has_arguments = arguments.len() > 1;
+    if is_plugin || (!has_arguments && plugin::is_called()) || arguments.get(1).is_some_and(|it| it == CNI) {
+        return plugin::run();
     }
     let asked = arguments.get(1).map(String::as_str).unwrap_or_default();
     let verb = VERBS.iter().find(|(_, name, aliases, _)| *name == asked || aliases.contains(&asked));
@@ -94,6 +103,8 @@ fn overview(arguments: &[String]) -> Exit {
         overview = overview
             .subcommand(clap::Command::new(name).about(about).visible_aliases(aliases.iter().copied()));
     }
+    overview =
+        overview.subcommand(clap::Command::new(CNI).about("Answer a container runtime, as a CNI plugin"));
     match overview.try_get_matches_from_mut(arguments) {
         Err(error) if !error.use_stderr() => {
             show(&error.to_string());

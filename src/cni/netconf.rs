@@ -98,8 +98,8 @@ pub struct NetConf {
     pub network: String,
     /// What the plugin before this one answered, to the byte.
     pub previous_result: Option<String>,
-    /// The attachments that are still in use (GC).
-    pub valid_attachments: Vec<protocol::Attachment>,
+    /// The attachments that are still in use (GC); nothing when the runtime does not say.
+    pub valid_attachments: Option<Vec<protocol::Attachment>>,
     /// The annotations that the runtime handed over.
     pub pod_annotations: Option<BTreeMap<String, String>>,
     /// Will the runtime hand over annotations?
@@ -180,14 +180,14 @@ impl NetConf {
         let run_directory = or(&keys.cni_agent_run_dir, RUN_DIRECTORY);
         let socket = run_directory.join(super::agent_protocol::SOCKET);
         let host_os_release = keys.host_os_release.unwrap_or_else(|| HOST_OS_RELEASE.to_owned());
-        let attachments = keys.valid_attachments.into_iter().flatten();
+        let attachment =
+            |it: AttachmentKeys| protocol::Attachment { container_id: it.container_id, interface: it.ifname };
+        let valid_attachments = keys.valid_attachments.map(|all| all.into_iter().map(attachment).collect());
         Ok(NetConf {
             version,
             network: keys.name,
             previous_result: previous_result.filter(|text| text != "null"),
-            valid_attachments: attachments
-                .map(|it| protocol::Attachment { container_id: it.container_id, interface: it.ifname })
-                .collect(),
+            valid_attachments,
             pod_annotations: keys.runtime.pod_annotations,
             has_annotations_capability: keys.capabilities.get(POD_ANNOTATIONS) == Some(&true),
             log_level: keys.plugin_log_level,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use yaml_rust2::parser::Parser;
+use yaml_rust2::{Event, Yaml, YamlLoader};
 
 use crate::config::settings::{ENVOY_PORT, INBOUND_CAPTURE_PORT, INTERCEPTION_MODE, Setting};
 use crate::config::typed::{Origin, Settings};
@@ -19,33 +20,12 @@ pub struct ProxyConfig {
     pub metadata: BTreeMap<String, String>,
 }
 
-#[derive(Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Keys {
-    interception_mode: Option<String>,
-    proxy_listen_port: Option<Scalar>,
-    proxy_inbound_listen_port: Option<Scalar>,
-    proxy_metadata: Option<BTreeMap<String, Option<Scalar>>>,
-}
-
-/// A value that people write with and without quotes.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Scalar {
-    Boolean(bool),
-    Number(i64),
-    Text(String),
-}
-
-impl Scalar {
-    fn text(self) -> String {
-        match self {
-            Scalar::Boolean(value) => value.to_string(),
-            Scalar::Number(value) => value.to_string(),
-            Scalar::Text(text) => text,
-        }
-    }
-}
+/// The keys that make settings.
+const SETTINGS: [(&str, &Setting); 3] = [
+    ("interceptionMode", &INTERCEPTION_MODE),
+    ("proxyListenPort", &ENVOY_PORT),
+    ("proxyInboundListenPort", &INBOUND_CAPTURE_PORT),
+];
 
 impl ProxyConfig {
     /// Reads YAML, of which JSON is a part. Where it was said is not known yet.
@@ -53,24 +33,33 @@ impl ProxyConfig {
     /// # Errors
     /// The reason why it cannot be read.
     pub fn parse(text: &str) -> Result<ProxyConfig, String> {
-        if text.trim().is_empty() {
-            return Ok(ProxyConfig::default());
+        check_depth(text)?;
+        let documents = YamlLoader::load_from_str(text).map_err(|error| format!("no YAML: {error}"))?;
+        let keys = match &documents[..] {
+            [] | [Yaml::Null] => return Ok(ProxyConfig::default()),
+            [Yaml::Hash(keys)] => keys,
+            _ => return Err("no ProxyConfig: expected one document of keys and values".to_owned()),
+        };
+        let mut config = ProxyConfig::default();
+        for (name, setting) in SETTINGS {
+            if let Some(value) = keys.get(&Yaml::String(name.to_owned())) {
+                let text = scalar(value).ok_or_else(|| format!("{name} has to be a single value"))?;
+                config.settings.extend(text.map(|text| (setting, "", text)));
+            }
         }
-        let keys: Option<Keys> = serde_saphyr::from_str(text).map_err(|error| {
-            let error = error.to_string();
-            format!("no YAML of a ProxyConfig: {}", error.lines().next().unwrap_or_default())
-        })?;
-        let keys = keys.unwrap_or_default();
-        let settings = [
-            (&INTERCEPTION_MODE, keys.interception_mode),
-            (&ENVOY_PORT, keys.proxy_listen_port.map(Scalar::text)),
-            (&INBOUND_CAPTURE_PORT, keys.proxy_inbound_listen_port.map(Scalar::text)),
-        ];
-        let metadata = keys.proxy_metadata.into_iter().flatten();
-        Ok(ProxyConfig {
-            settings: settings.into_iter().filter_map(|(setting, text)| Some((setting, "", text?))).collect(),
-            metadata: metadata.filter_map(|(name, value)| Some((name, value?.text()))).collect(),
-        })
+        match keys.get(&Yaml::String("proxyMetadata".to_owned())) {
+            None | Some(Yaml::Null) => {}
+            Some(Yaml::Hash(variables)) => {
+                for (name, value) in variables {
+                    let (Some(Some(name)), Some(value)) = (scalar(name), scalar(value)) else {
+                        return Err("proxyMetadata has to be names and single values".to_owned());
+                    };
+                    config.metadata.extend(value.map(|value| (name, value)));
+                }
+            }
+            Some(_) => return Err("proxyMetadata has to be names and values".to_owned()),
+        }
+        Ok(config)
     }
 
     /// The same, with everything that another one says, which was said in `origin`.
@@ -88,6 +77,38 @@ impl ProxyConfig {
     pub fn set(&self, settings: &mut Settings) {
         for (setting, origin, text) in &self.settings {
             settings.set(setting, Origin::Pod(origin), text.clone());
+        }
+    }
+}
+
+/// The text of a single value, with or without quotes; nothing inside for null, nothing at all for what is no single value.
+fn scalar(value: &Yaml) -> Option<Option<String>> {
+    Some(match value {
+        Yaml::Null => None,
+        Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
+        Yaml::Integer(number) => Some(number.to_string()),
+        Yaml::Boolean(value) => Some(value.to_string()),
+        Yaml::Array(_) | Yaml::Hash(_) | Yaml::Alias(_) | Yaml::BadValue => return None,
+    })
+}
+
+/// More than this many values in each other are no ProxyConfig. The whole is read into a tree, and a tree can be too deep
+/// for the stack; this looks at it without one.
+const DEEPEST: usize = 64;
+
+fn check_depth(text: &str) -> Result<(), String> {
+    let mut parser = Parser::new(text.chars());
+    let mut depth = 0_usize;
+    loop {
+        let (event, _) = parser.next_token().map_err(|error| format!("no YAML: {error}"))?;
+        match event {
+            Event::StreamEnd => return Ok(()),
+            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > DEEPEST {
+            return Err(format!("more than {DEEPEST} values in each other"));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::decision::{PROXY, boolean};
 use super::pod::{Container, PodFacts};
 use super::proxy_config::{self, ProxyConfig};
+use crate::config::lists;
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{
     CAPTURE_ALL_DNS, DROP_INVALID, DUAL_STACK, ENVOY_PORT, EXCLUDED_INTERFACES, INBOUND_CAPTURE_PORT,
@@ -34,7 +35,7 @@ pub const MODE: &str = "sidecar.istio.io/interceptionMode";
 /// The proxy's configuration, YAML.
 pub const PROXY_CONFIG: &str = "proxy.istio.io/config";
 /// Ports of the proxy itself: status, health and metrics. They are never captured.
-const OWN_PORTS: &str = "15020,15021,15090";
+const OWN_PORTS: [&str; 3] = ["15020", "15021", "15090"];
 
 /// Every annotation that makes a setting; of two for the same setting the later one wins. A value that is there and
 /// empty counts, as in istio-cni.
@@ -125,11 +126,9 @@ pub fn wanted(facts: &PodFacts, mut settings: Settings) -> Result<Wanted, Proble
         }
     }
     let excluded = settings.get(&INBOUND_EXCLUDED_PORTS);
-    let with_own = if excluded.text.trim().is_empty() {
-        OWN_PORTS.to_owned()
-    } else {
-        format!("{},{OWN_PORTS}", excluded.text)
-    };
+    let named: Vec<&str> = lists::items(&excluded.text).collect();
+    let missing = OWN_PORTS.into_iter().filter(|port| !named.contains(port));
+    let with_own = named.iter().copied().chain(missing).collect::<Vec<_>>().join(",");
     settings.set(&INBOUND_EXCLUDED_PORTS, excluded.origin, with_own);
 
     owner(container(PROXY), &mut settings);

@@ -208,6 +208,14 @@ fn everything_wrong_is_named_with_its_annotation() {
 }
 
 #[test]
+fn nesting_without_end_does_not_take_the_stack_away() {
+    for text in ["[".repeat(100_000), "- ".repeat(100_000), "{a: ".repeat(100_000)] {
+        let facts = pod(&[(PROXY_CONFIG, &text)], plain());
+        assert!(wanted(&facts, Settings::default()).unwrap_err().to_string().contains(PROXY_CONFIG));
+    }
+}
+
+#[test]
 fn flags_of_the_node_hold_where_the_pod_says_nothing() {
     let mut base = Settings::default();
     base.set(&PROXY_UID, Origin::Flag("proxy-uid"), "3000".into());

@@ -1,0 +1,144 @@
+//! ADD: a sandbox has its network, and gets its rules.
+
+use std::path::Path;
+use std::time::Instant;
+
+use tracing::{info, warn};
+
+use super::agent_protocol::{AddResult, Report};
+use super::arguments;
+use super::decision::{Decision, Reason, by_facts, by_name};
+use super::facts::{self, Agent};
+use super::interception::{Node, error, kernel, problems};
+use super::netconf::{NetConf, Source, WithoutFacts};
+use super::pod::PodName;
+use super::protocol::{Error, Invocation, code};
+use super::sandboxes::{Sandbox, Sandboxes};
+use crate::interception::Installation;
+
+/// What came of it.
+enum Outcome {
+    Skipped(Reason),
+    Installed { flags: String, installation: Installation },
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// When the pod is one of the mesh, or may be, and has no rules: it must not start.
+pub(super) fn run(invocation: &Invocation, conf: &NetConf, start: Instant) -> Result<(), Error> {
+    let pod = arguments::pod(&invocation.arguments)?;
+    let outcome = add(invocation, conf, pod.as_ref(), start);
+    if let Ok(outcome) = &outcome {
+        remember(invocation, conf, pod.as_ref(), outcome);
+    }
+    if let (Some(pod), true) = (pod, conf.sources.contains(&Source::Agent)) {
+        let report = report(invocation, pod, &outcome, start);
+        if let Err(reason) = Agent::new(&conf.agent_socket).report(report) {
+            tracing::debug!("the agent was not told: {reason}");
+        }
+    }
+    outcome.map(|_| ())
+}
+
+fn add(
+    invocation: &Invocation,
+    conf: &NetConf,
+    pod: Option<&PodName>,
+    start: Instant,
+) -> Result<Outcome, Error> {
+    let at_hand = by_name(pod, &conf.excluded_namespaces, &conf.agent_namespace);
+    let (pod, reason) = match (pod, at_hand) {
+        (pod, Some(reason)) => (pod, Some(reason)),
+        (pod, None) => match facts::at_hand(conf).map(|facts| by_facts(&facts)) {
+            Some(Decision::Skip(reason)) => (pod, Some(reason)),
+            _ => (pod, None),
+        },
+    };
+    let (Some(pod), None) = (pod, reason) else {
+        let reason = reason.unwrap_or(Reason::NotKubernetes);
+        info!(pod = ?pod, rule = reason.word(), "no rules: {reason}");
+        return Ok(Outcome::Skipped(reason));
+    };
+    let outcome = with_facts(invocation, conf, pod, start)?;
+    match &outcome {
+        Outcome::Skipped(reason) => info!(?pod, rule = reason.word(), "no rules: {reason}"),
+        Outcome::Installed { flags, installation } => {
+            info!(?pod, ?installation, flags, took = ?start.elapsed(), "the pod has its rules");
+        }
+    }
+    Ok(outcome)
+}
+
+fn with_facts(
+    invocation: &Invocation,
+    conf: &NetConf,
+    pod: &PodName,
+    start: Instant,
+) -> Result<Outcome, Error> {
+    let of_node = |found| problems(code::CONFIGURATION, "the plugin's flags are wrong", &found);
+    let node = Node::of(conf).map_err(of_node)?;
+    let facts = match facts::learn(pod, conf, start) {
+        Ok((_, Decision::Skip(reason))) => return Ok(Outcome::Skipped(reason)),
+        Ok((facts, _)) => facts,
+        Err(unknown) if conf.without_facts == WithoutFacts::Skip => {
+            warn!("{unknown}");
+            return Ok(Outcome::Skipped(Reason::NoFacts));
+        }
+        Err(unknown) => {
+            let message = format!("{unknown}. Is the node agent running? The runtime will try again");
+            return Err(Error::new(code::TRY_AGAIN, message));
+        }
+    };
+    let what = format!("the settings of the pod {}/{} are wrong", pod.namespace, pod.name);
+    let wanted = node.rules_of(&facts).map_err(|found| problems(code::POD_SETTINGS, &what, &found))?;
+    let Some(mut rules) = wanted else { return Ok(Outcome::Skipped(Reason::ModeNone)) };
+    let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
+    let mut kernel = kernel(path, invocation).map_err(|failure| error(&failure.into()))?;
+    let installation = rules.install(&mut kernel).map_err(|failure| error(&failure))?;
+    Ok(Outcome::Installed { flags: rules.config.flags(), installation })
+}
+
+/// What cannot be remembered is compared by what the kernel says of it: no reason to stop a pod that has its rules.
+fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outcome: &Outcome) {
+    let (flags, backend) = match outcome {
+        Outcome::Skipped(_) => (None, None),
+        Outcome::Installed { flags, installation } => {
+            (Some(flags.clone()), Some(installation.backend.name().to_owned()))
+        }
+    };
+    let sandbox = Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend };
+    if let Err(error) = Sandboxes::of(&conf.run_directory).put(&invocation.attachment, &sandbox) {
+        warn!("{error}");
+    }
+}
+
+fn report(invocation: &Invocation, pod: PodName, outcome: &Result<Outcome, Error>, start: Instant) -> Report {
+    let (result, reason, message) = match outcome {
+        Ok(Outcome::Installed { flags, .. }) => (AddResult::Installed, "installed", flags.clone()),
+        Ok(Outcome::Skipped(reason)) => (AddResult::Skipped, reason.word(), reason.to_string()),
+        Err(error) => (AddResult::Failed, word(error.code), error.message.clone()),
+    };
+    Report {
+        pod,
+        container_id: invocation.attachment.container_id.clone(),
+        result,
+        reason: reason.to_owned(),
+        message,
+        duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+    }
+}
+
+/// A code as a word for metrics.
+fn word(code: u32) -> &'static str {
+    match code {
+        code::TRY_AGAIN => "no_facts",
+        code::CONFIGURATION => "bad_configuration",
+        code::POD_SETTINGS => "bad_settings",
+        code::NODE => "node",
+        code::NOT_APPLIED => "not_applied",
+        code::CONFLICT => "conflict",
+        code::IO => "io",
+        _ => "other",
+    }
+}

@@ -1,0 +1,49 @@
+//! DEL: a sandbox goes. What is left of the rules goes with it, and what cannot be removed does not keep it.
+
+use tracing::{info, warn};
+
+use super::interception::{Node, kernel};
+use super::netconf::NetConf;
+use super::protocol::{Error, Invocation, code};
+use super::sandboxes::Sandboxes;
+use crate::kernel::netns::NamespaceError;
+
+/// Runs the command.
+///
+/// # Errors
+/// When the sandbox cannot be forgotten.
+pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> {
+    let sandboxes = Sandboxes::of(&conf.run_directory);
+    let sandbox = sandboxes.get(&invocation.attachment).unwrap_or_else(|error| {
+        warn!("{error}");
+        None
+    });
+    // Rules that a pod has put there by itself are not ours to remove.
+    if sandbox.is_some_and(|it| it.flags.is_some()) {
+        remove(invocation, conf);
+    }
+    sandboxes
+        .forget(&invocation.attachment)
+        .map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
+}
+
+fn remove(invocation: &Invocation, conf: &NetConf) {
+    let Some(path) = &invocation.network_namespace else { return };
+    let mut kernel = match kernel(path, invocation) {
+        Ok(kernel) => kernel,
+        Err(NamespaceError::Open { .. }) => {
+            return info!("the network namespace is gone, and the rules with it");
+        }
+        Err(error) => return warn!("{error}"),
+    };
+    let Ok(node) = Node::of(conf) else { return };
+    match node.remembered(None).remove(&mut kernel) {
+        Ok(removed) => {
+            info!("removed {}", removed.words.join(", "));
+            for failure in removed.failures {
+                warn!("{failure}");
+            }
+        }
+        Err(failure) => warn!("{failure}"),
+    }
+}

@@ -1,0 +1,32 @@
+//! GC: the runtime says which sandboxes there are; the others are forgotten. Their rules went with their namespaces.
+
+use tracing::info;
+
+use super::netconf::NetConf;
+use super::protocol::{Error, code};
+use super::sandboxes::{SandboxError, Sandboxes};
+
+/// Runs the command.
+///
+/// # Errors
+/// When something cannot be forgotten; the rest is.
+pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
+    let Some(valid) = &conf.valid_attachments else {
+        let message =
+            "GC needs the key cni.dev/valid-attachments: without it, every sandbox would be taken for gone";
+        return Err(Error::new(code::CONFIGURATION, message));
+    };
+    let failed = |error: SandboxError| Error::new(code::IO, error.to_string());
+    let sandboxes = Sandboxes::of(&conf.run_directory);
+    let mut result = Ok(());
+    for attachment in sandboxes.of_network(&conf.network).map_err(failed)? {
+        if valid.contains(&attachment) {
+            continue;
+        }
+        info!(?attachment, "forgotten");
+        if let Err(error) = sandboxes.forget(&attachment) {
+            result = Err(failed(error));
+        }
+    }
+    result
+}

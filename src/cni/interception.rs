@@ -1,0 +1,132 @@
+//! From a pod's settings, or from what was remembered of them, to the rules in its network namespace.
+
+use std::path::Path;
+
+use super::netconf::NetConf;
+use super::pod::PodFacts;
+use super::protocol::{Error, Invocation, code};
+use super::sandboxes::Sandbox;
+use super::settings::{Wanted, wanted};
+use crate::backend::DetectError;
+use crate::config::arguments::{self, Outcome};
+use crate::config::problem::Problems;
+use crate::config::typed::Settings;
+use crate::config::{Config, Dns, Options, Policy, lists};
+use crate::exit::Exit;
+use crate::interception::{Failure, Interception};
+use crate::kernel::System;
+use crate::kernel::files::Files;
+use crate::kernel::netns::{Namespace, NamespaceError};
+
+/// How the rules of a pod are asked for on this node.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Flags of `init` that hold for every pod whose own settings do not say otherwise.
+    flags: Settings,
+    options: Options,
+}
+
+impl Node {
+    /// Reads what the plugin's configuration says for every pod.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its flags.
+    pub fn of(conf: &NetConf) -> Result<Node, Problems> {
+        // The environment is the runtime's here, not the pod's: it says nothing.
+        let nothing = |_: &str| Err(std::env::VarError::NotPresent);
+        let words = [vec![String::new()], conf.flags.clone()].concat();
+        let (mut flags, mut problems) = match arguments::parse("init", "", words, &nothing) {
+            Outcome::Parsed(settings, problems) => (settings, problems),
+            Outcome::Asked(_) => Default::default(),
+        };
+        problems.extend(lists::expand(&mut flags, &Files));
+        let options = Options::parse(&flags).map_err(|found| problems.extend(found));
+        let (Ok(mut options), true) = (options, problems.is_empty()) else { return Err(problems) };
+        // A runtime may add a sandbox twice, and an agent finds what a plugin left half done.
+        options.policy = Policy::Reconcile;
+        options.backend = conf.backend;
+        let release = conf.host_os_release.clone().filter(|path| path.exists());
+        options.host_os_release = options.host_os_release.or(release);
+        Ok(Node { flags, options })
+    }
+
+    /// The rules of a pod; nothing when it wants none.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its settings.
+    pub fn rules_of(&self, facts: &PodFacts) -> Result<Option<Interception>, Problems> {
+        let (settings, notes) = match wanted(facts, self.flags.clone())? {
+            Wanted::Nothing => return Ok(None),
+            Wanted::Rules(settings, notes) => (settings, notes),
+        };
+        let config = Config::parse(&settings, &Files)?;
+        for note in notes {
+            tracing::warn!("{note}");
+        }
+        Ok(Some(self.interception(config)))
+    }
+
+    /// The rules as they were remembered; as they are recorded with the rules themselves when nothing else is.
+    pub(super) fn remembered(&self, sandbox: Option<&Sandbox>) -> Interception {
+        let parse = |flags: &String| Config::parse(&arguments::recorded(flags)?, &Files).ok();
+        let config = sandbox.and_then(|it| it.flags.as_ref()).and_then(parse);
+        let is_configured = config.is_some();
+        let config = config.or_else(|| Config::parse(&Settings::default(), &Files).ok());
+        let config = config.unwrap_or_else(|| unreachable!("defaults can be read"));
+        let mut interception = Interception { is_configured, ..self.interception(config) };
+        if let Some(Ok(backend)) = sandbox.and_then(|it| it.backend.as_ref()).map(|name| name.parse()) {
+            interception.options.backend = backend;
+        }
+        interception
+    }
+
+    fn interception(&self, mut config: Config) -> Interception {
+        // The servers of resolv.conf cannot be known: there is no such file yet, but for the node's own.
+        if config.dns == Dns::Resolvers {
+            config.dns = Dns::All;
+        }
+        Interception::new(config, self.options.clone())
+    }
+}
+
+/// The kernel as a sandbox's namespace sees it.
+///
+/// # Errors
+/// When there is no such namespace, or it is the node's own.
+pub(super) fn kernel(path: &Path, invocation: &Invocation) -> Result<System, NamespaceError> {
+    match Namespace::open(path) {
+        Ok(namespace) => Ok(System::inside(namespace)),
+        Err(NamespaceError::Same { .. }) if invocation.may_be_own_namespace => Ok(System::default()),
+        Err(error) => Err(error),
+    }
+}
+
+/// A failure in the runtime's terms.
+pub(super) fn error(failure: &Failure) -> Error {
+    let code = match failure {
+        // Somebody else is at work in it: it will be over soon.
+        Failure::Namespace(NamespaceError::Locked { .. }) => code::TRY_AGAIN,
+        Failure::Namespace(_) => code::IO,
+        Failure::Differs | Failure::NothingThere => code::DRIFT,
+        Failure::Detect(DetectError::Elsewhere { .. }) => code::CONFLICT,
+        failure => match failure.exit() {
+            Exit::BadInput => code::POD_SETTINGS,
+            Exit::ApplyFailed => code::NOT_APPLIED,
+            Exit::Conflict => code::CONFLICT,
+            _ => code::NODE,
+        },
+    };
+    Error::new(code, failure.to_string())
+}
+
+/// What is wrong with a configuration or with a pod's settings, in the runtime's terms: the first on the line that events
+/// show, all in the details.
+pub(super) fn problems(code: u32, what: &str, problems: &Problems) -> Error {
+    let first = problems.iter().next().map(ToString::to_string).unwrap_or_default();
+    let more = match problems.iter().count() {
+        0 | 1 => String::new(),
+        count => format!(" (and {} more)", count - 1),
+    };
+    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    Error::new(code, format!("{what}: {first}{more}")).with_details(all.join("\n"))
+}

@@ -1,0 +1,45 @@
+//! Logs of the plugin: standard error, and a file next to the agent's socket, because runtimes keep standard error of failed
+//! calls only.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tracing::Level;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+
+use super::netconf::NetConf;
+use super::protocol::Invocation;
+
+/// The file in the run directory.
+const FILE: &str = "mesh-intercept-cni.log";
+/// From this size on, in bytes, the file is put aside and another begun.
+const LARGE: u64 = 4 << 20;
+
+/// From here on, events are logged.
+pub(super) fn start(conf: &NetConf, invocation: &Invocation) {
+    let level = match conf.log_level.as_str() {
+        "none" | "fatal" | "error" => Level::ERROR,
+        "warn" => Level::WARN,
+        "debug" => Level::DEBUG,
+        "trace" => Level::TRACE,
+        _ => Level::INFO,
+    };
+    let writer = match file(&conf.run_directory) {
+        Ok(file) => BoxMakeWriter::new(io::stderr.and(Arc::new(file))),
+        // A log that cannot be written is no reason to stop a pod.
+        Err(_) => BoxMakeWriter::new(io::stderr),
+    };
+    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
+    let _ = builder.json().flatten_event(true).try_init();
+    tracing::debug!(?invocation, ?conf, "called");
+}
+
+fn file(folder: &Path) -> io::Result<fs::File> {
+    let path = folder.join(FILE);
+    if fs::metadata(&path).is_ok_and(|it| it.len() > LARGE) {
+        fs::rename(&path, folder.join(format!("{FILE}.1")))?;
+    }
+    OpenOptions::new().create(true).append(true).open(path)
+}

@@ -1,0 +1,162 @@
+//! What is remembered of a sandbox between ADD and DEL: a small file for each in the run directory.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::pod::PodName;
+use super::protocol::Attachment;
+
+/// The folder in the run directory.
+const FOLDER: &str = "sandboxes";
+
+/// What became of a sandbox's ADD.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sandbox {
+    /// The network that it was added to.
+    pub network: String,
+    /// The pod.
+    pub pod: Option<PodName>,
+    /// The flags of its rules; nothing when it was left alone.
+    pub flags: Option<String>,
+    /// The back end that holds them.
+    pub backend: Option<String>,
+}
+
+/// Sandboxes cannot be remembered.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} {path}: {source}")]
+pub struct SandboxError {
+    doing: &'static str,
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Everything that is remembered.
+#[derive(Clone, Debug)]
+pub struct Sandboxes {
+    folder: PathBuf,
+}
+
+impl Sandboxes {
+    /// Those of this run directory.
+    pub fn of(run_directory: &Path) -> Sandboxes {
+        Sandboxes { folder: run_directory.join(FOLDER) }
+    }
+
+    fn path(&self, attachment: &Attachment) -> PathBuf {
+        // Neither can hold a slash, or be `..`: protocol.rs sees to it. The id cannot hold an @.
+        self.folder.join(format!("{}@{}.json", attachment.container_id, attachment.interface))
+    }
+
+    /// What is remembered of one; nothing when nothing is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn get(&self, attachment: &Attachment) -> Result<Option<Sandbox>, SandboxError> {
+        let path = self.path(attachment);
+        match fs::read(&path) {
+            // A file that was cut off by a full disk is as good as none.
+            Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(SandboxError { doing: "read", path, source }),
+        }
+    }
+
+    /// Remembers one.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn put(&self, attachment: &Attachment, sandbox: &Sandbox) -> Result<(), SandboxError> {
+        let path = self.path(attachment);
+        let failed = |source| SandboxError { doing: "write", path: path.clone(), source };
+        fs::create_dir_all(&self.folder).map_err(failed)?;
+        let text = serde_json::to_vec(sandbox).map_err(|error| failed(error.into()))?;
+        // Two ADDs of one attachment at once are the runtime's mistake; the last one counts.
+        let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
+        let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
+        written.inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
+    }
+
+    /// Forgets one.
+    ///
+    /// # Errors
+    /// When it is there and cannot be removed.
+    pub fn forget(&self, attachment: &Attachment) -> Result<(), SandboxError> {
+        let path = self.path(attachment);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => {
+                Err(SandboxError { doing: "remove", path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Every attachment of a network that is remembered.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn of_network(&self, network: &str) -> Result<Vec<Attachment>, SandboxError> {
+        let failed = |source| SandboxError { doing: "read", path: self.folder.clone(), source };
+        let entries = match fs::read_dir(&self.folder) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut found = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(failed)?.file_name();
+            let parts = name.to_str().and_then(|name| name.strip_suffix(".json")?.split_once('@'));
+            let Some((container_id, interface)) = parts else { continue };
+            let attachment =
+                Attachment { container_id: container_id.to_owned(), interface: interface.to_owned() };
+            // What cannot be read is of no network, and of no use.
+            if self.get(&attachment)?.is_none_or(|sandbox| sandbox.network == network) {
+                found.push(attachment);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Does any pod on this node have rules that this plugin may be called to remove?
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn is_any(&self) -> Result<bool, SandboxError> {
+        match fs::read_dir(&self.folder) {
+            Ok(mut entries) => Ok(entries.next().is_some()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(source) => Err(SandboxError { doing: "read", path: self.folder.clone(), source }),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attachment(id: &str) -> Attachment {
+        Attachment { container_id: id.into(), interface: "eth0".into() }
+    }
+
+    fn sandbox(network: &str) -> Sandbox {
+        Sandbox { network: network.into(), pod: None, flags: Some("-b *".into()), backend: None }
+    }
+
+    #[test]
+    fn a_sandbox_is_remembered_until_it_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let sandboxes = Sandboxes::of(folder.path());
+        assert_eq!(sandboxes.get(&attachment("a")).unwrap(), None);
+        assert_eq!(sandboxes.of_network("n").unwrap(), []);
+        sandboxes.put(&attachment("a"), &sandbox("n")).unwrap();
+        sandboxes.put(&attachment("b"), &sandbox("m")).unwrap();
+        assert_eq!(sandboxes.get(&attachment("a")).unwrap(), Some(sandbox("n")));
+        assert_eq!(sandboxes.of_network("n").unwrap(), [attachment("a")]);
+        sandboxes.forget(&attachment("a")).unwrap();
+        sandboxes.forget(&attachment("a")).unwrap();
+        assert_eq!(sandboxes.of_network("n").unwrap(), []);
+        assert!(sandboxes.is_any().unwrap());
+    }
+}
