@@ -1,0 +1,602 @@
+//! The plugin as a runtime calls it: variables, a configuration on standard input, one object on standard output.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use common::pod::{assert_same, bare_pod, pod};
+use common::{BINARY, Lab, Namespace, app, isolate, peer, proxy};
+use mesh_intercept::cni::agent_protocol::{
+    AddResult, Answer, Question, Refusal, Report, Request, Response, VERSION,
+};
+use mesh_intercept::cni::pod::{Container, PodFacts};
+use serde_json::{Value, json};
+
+/// A node: what the plugin finds there, and an agent that a test fills with pods.
+struct Node {
+    folder: tempfile::TempDir,
+    pods: Arc<Mutex<BTreeMap<String, PodFacts>>>,
+    reports: Arc<Mutex<Vec<Report>>>,
+}
+
+impl Node {
+    /// A node without an agent.
+    fn without_agent() -> Node {
+        Node { folder: tempfile::tempdir().unwrap(), pods: Arc::default(), reports: Arc::default() }
+    }
+
+    /// A node whose agent knows these pods.
+    fn new(pods: &[(&str, PodFacts)]) -> Node {
+        let node = Node::without_agent();
+        node.pods
+            .lock()
+            .unwrap()
+            .extend(pods.iter().map(|(name, facts)| ((*name).to_owned(), facts.clone())));
+        let listener = UnixListener::bind(node.folder.path().join("mesh-intercept-agent.sock")).unwrap();
+        let (pods, reports) = (node.pods.clone(), node.reports.clone());
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, pods, reports) = (stream.unwrap(), pods.clone(), reports.clone());
+                thread::spawn(move || {
+                    let mut line = String::new();
+                    BufReader::new(&stream).read_line(&mut line).unwrap();
+                    let answer = match serde_json::from_str::<Request>(&line).unwrap().question {
+                        Question::Ready => Answer::Ok(true),
+                        Question::Report(report) => {
+                            reports.lock().unwrap().push(report);
+                            Answer::Ok(true)
+                        }
+                        Question::Pod { pod, .. } => match pods.lock().unwrap().get(&pod.name) {
+                            Some(facts) => Answer::Pod(facts.clone()),
+                            None => Answer::Error { code: Refusal::NotFound, message: "no such pod".into() },
+                        },
+                    };
+                    let text = serde_json::to_string(&Response { version: VERSION, answer }).unwrap();
+                    let _ = stream.write_all((text + "\n").as_bytes());
+                });
+            }
+        });
+        node
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn conf(&self, more: Value) -> Value {
+        let mut conf = json!({
+            "cniVersion": "1.1.0", "name": "k8s", "type": "mesh-intercept-cni",
+            "cni_agent_run_dir": self.path(), "time_budget": "500ms", "host_os_release": "",
+            "prevResult": {"cniVersion": "1.1.0", "interfaces": [], "ips": [{"address": "10.0.0.1/24"}]},
+        });
+        conf.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        conf
+    }
+
+    fn call(&self, command: &str, netns: &Path, name: &str, more: Value) -> Answered {
+        let arguments =
+            format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={name};K8S_POD_UID=u-{name}");
+        call(
+            &self.conf(more).to_string(),
+            &[
+                ("CNI_COMMAND", command),
+                ("CNI_CONTAINERID", name),
+                ("CNI_NETNS", netns.to_str().unwrap()),
+                ("CNI_IFNAME", "eth0"),
+                ("CNI_PATH", "/nowhere"),
+                ("CNI_ARGS", &arguments),
+            ],
+        )
+    }
+
+    fn add(&self, pod: &Namespace, name: &str) -> Answered {
+        self.call("ADD", &pod.path(), name, json!({}))
+    }
+
+    fn last_report(&self) -> Report {
+        self.reports.lock().unwrap().last().unwrap().clone()
+    }
+}
+
+/// What the plugin answered.
+#[derive(Debug)]
+struct Answered {
+    output: Output,
+}
+
+impl Answered {
+    fn text(&self) -> String {
+        String::from_utf8(self.output.stdout.clone()).unwrap()
+    }
+
+    fn log(&self) -> String {
+        String::from_utf8_lossy(&self.output.stderr).into_owned()
+    }
+
+    #[track_caller]
+    fn ok(&self) -> &Answered {
+        assert!(self.output.status.success(), "{}\n{}", self.text(), self.log());
+        self
+    }
+
+    /// The error object.
+    #[track_caller]
+    fn error(&self) -> Value {
+        assert_eq!(self.output.status.code(), Some(1), "{}\n{}", self.text(), self.log());
+        serde_json::from_str(&self.text()).unwrap()
+    }
+
+    #[track_caller]
+    fn fails_with(&self, code: u32, words: &str) {
+        let error = self.error();
+        assert_eq!(error["code"], code, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+    }
+
+    /// It succeeded, and this rule decided.
+    #[track_caller]
+    fn skipped_by(&self, rule: &str) {
+        assert!(self.ok().log().contains(&format!("\"rule\":\"{rule}\"")), "{}", self.log());
+    }
+}
+
+fn call(conf: &str, variables: &[(&str, &str)]) -> Answered {
+    // Nothing of the runtime's environment is needed, a PATH least of all.
+    let mut command = Command::new(BINARY);
+    command.arg("cni").env_clear().envs(variables.iter().copied());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A plugin that refuses its variables does not read its configuration.
+    let _ = child.stdin.take().unwrap().write_all(conf.as_bytes());
+    Answered { output: child.wait_with_output().unwrap() }
+}
+
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+/// A pod with a sidecar.
+fn meshed(name: &str, annotations: &[(&str, &str)]) -> PodFacts {
+    let mut annotations = map(annotations);
+    annotations.insert("sidecar.istio.io/status".into(), "{}".into());
+    let proxy = Container { name: "istio-proxy".into(), run_as_user: Some(1337), ..Container::default() };
+    PodFacts {
+        uid: Some(format!("u-{name}")),
+        host_network: Some(false),
+        labels: Some(BTreeMap::new()),
+        annotations: Some(annotations),
+        containers: Some(vec![proxy]),
+    }
+}
+
+fn with_proxy(mut facts: PodFacts, change: impl Fn(&mut Container)) -> PodFacts {
+    facts.containers.iter_mut().flatten().for_each(change);
+    facts
+}
+
+#[test]
+fn a_pod_gets_the_rules_that_init_would_install() {
+    let settings: [(&str, PodFacts, &[&str]); 4] = [
+        ("plain", meshed("plain", &[]), &["-i", "*", "-b", "*", "-d", "15020,15021,15090", "-o", "15020"]),
+        (
+            "lists",
+            meshed(
+                "lists",
+                &[
+                    ("traffic.sidecar.istio.io/includeOutboundIPRanges", "10.0.0.0/8"),
+                    ("traffic.sidecar.istio.io/excludeOutboundIPRanges", "10.9.0.0/16"),
+                    ("traffic.sidecar.istio.io/includeInboundPorts", "80,8080"),
+                    ("traffic.sidecar.istio.io/excludeOutboundPorts", "22"),
+                ],
+            ),
+            &["-i", "10.0.0.0/8", "-x", "10.9.0.0/16", "-b", "80,8080", "-o", "22"],
+        ),
+        (
+            "native",
+            with_proxy(meshed("native", &[]), |proxy| {
+                proxy.is_init = true;
+                proxy.restarts_always = true;
+                proxy.env = map(&[("ISTIO_META_DNS_CAPTURE", "true"), ("ISTIO_DUAL_STACK", "true")]);
+            }),
+            &[
+                "-i",
+                "*",
+                "-b",
+                "*",
+                "-d",
+                "15020,15021,15090",
+                "-o",
+                "15020",
+                "--redirect-dns",
+                "--capture-all-dns",
+                "--dual-stack",
+            ],
+        ),
+        (
+            "tproxy",
+            with_proxy(meshed("tproxy", &[("sidecar.istio.io/interceptionMode", "TPROXY")]), |proxy| {
+                proxy.run_as_user = Some(0);
+                proxy.run_as_group = Some(1337);
+            }),
+            &["-m", "TPROXY", "-i", "*", "-b", "*", "-d", "15020,15021,15090", "-o", "15020"],
+        ),
+    ];
+    isolate("");
+    let pods: Vec<_> = settings.iter().map(|(name, facts, _)| (*name, facts.clone())).collect();
+    let node = Node::new(&pods);
+    for (name, _, flags) in settings {
+        let (by_plugin, by_init) = (bare_pod(&format!("{name}-c")), bare_pod(&format!("{name}-i")));
+        let answered = node.add(&by_plugin, name);
+        assert_eq!(answered.ok().text(), node.conf(json!({}))["prevResult"].to_string());
+        let init = by_init.output(&[&[BINARY, "init", "-u", "1337", "-g", "1337"], flags].concat());
+        assert!(init.status.success(), "{}", common::pod::complaints(&init));
+        assert_same(&by_plugin.state(), &by_init.state(), name);
+        let report = node.last_report();
+        assert_eq!((report.pod.name.as_str(), report.result), (name, AddResult::Installed), "{report:?}");
+    }
+}
+
+#[test]
+fn packets_meet_the_rules_of_the_plugin() {
+    let mut lab = Lab::new("");
+    lab.populate();
+    let node =
+        Node::new(&[("web", meshed("web", &[("traffic.sidecar.istio.io/excludeOutboundPorts", "9999")]))]);
+    node.add(&lab.pod, "web").ok();
+    lab.expect(&[
+        app("10.0.0.1", 80, "outbound"),
+        app("10.0.0.1", 9999, "outside"),
+        proxy("10.0.0.1", 80, "outside"),
+        peer(common::POD_V4, 8080, "inbound"),
+    ]);
+}
+
+#[test]
+fn a_sandbox_that_is_added_twice_has_its_rules_once_and_other_settings_replace_them() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[("sidecar.istio.io/interceptionMode", "TPROXY")]))]);
+    node.add(&pod, "web").ok();
+    let first = pod.state();
+    // istio-cni's second run fails: its policy rule is there already.
+    assert!(node.add(&pod, "web").ok().log().contains("nothing was written"));
+    assert_same(&first, &pod.state(), "added twice");
+    node.pods.lock().unwrap().insert("web".into(), meshed("web", &[]));
+    node.add(&pod, "web").ok();
+    let fresh = bare_pod("fresh");
+    node.call("ADD", &fresh.path(), "web", json!({})).ok();
+    assert_same(&pod.state(), &fresh.state(), "changed settings");
+}
+
+#[test]
+fn what_an_interrupted_run_left_behind_is_no_obstacle() {
+    // istio-cni restores over partial chains with -N, which fails.
+    let pod = pod();
+    pod.text(&["iptables-legacy", "-t", "nat", "-N", "ISTIO_REDIRECT"]);
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+    assert!(pod.state().contains("15006"));
+}
+
+#[test]
+fn pods_that_are_none_of_the_mesh_are_left_alone_without_asking() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::without_agent();
+    // Neither a kubeconfig nor an agent is there: nobody needs them.
+    let excluded = json!({"exclude_namespaces": ["kube-system", "shop"]});
+    node.call("ADD", &pod.path(), "web", excluded).skipped_by("excluded_namespace");
+    let agent = json!({"pod_namespace": "shop"});
+    node.call("ADD", &pod.path(), "mesh-intercept-agent-abcde", agent).skipped_by("own_agent");
+    let none = call(
+        &node.conf(json!({})).to_string(),
+        &[
+            ("CNI_COMMAND", "ADD"),
+            ("CNI_CONTAINERID", "a"),
+            ("CNI_NETNS", pod.path().to_str().unwrap()),
+            ("CNI_IFNAME", "eth0"),
+            ("CNI_PATH", "/nowhere"),
+            ("CNI_ARGS", "IgnoreUnknown=1;K8S_POD_NAME=container"),
+        ],
+    );
+    none.skipped_by("not_kubernetes");
+    let annotations = json!({"runtimeConfig": {"io.kubernetes.cri.pod-annotations": {"a": "b"}}});
+    node.call("ADD", &pod.path(), "web", annotations).skipped_by("no_status_annotation");
+    assert_same(&before, &pod.state(), "left alone");
+}
+
+#[test]
+fn the_agent_says_who_is_left_alone_and_is_told_why() {
+    let pod = pod();
+    let before = pod.state();
+    let mut no_proxy = meshed("no-proxy", &[]);
+    no_proxy.containers = Some(vec![]);
+    let mut init = meshed("init", &[]);
+    init.containers.as_mut().unwrap().push(Container { name: "istio-init".into(), ..Container::default() });
+    let mut not_injected = meshed("label", &[("sidecar.istio.io/inject", "true")]);
+    not_injected.labels = Some(map(&[("sidecar.istio.io/inject", "false")]));
+    let grpc = with_proxy(meshed("grpc", &[]), |it| it.env = map(&[("DISABLE_ENVOY", "true")]));
+    let none = meshed("none", &[("sidecar.istio.io/interceptionMode", "NONE")]);
+    let cases = [
+        ("no-proxy", no_proxy, "no_proxy_container"),
+        ("init", init, "istio_init_present"),
+        ("grpc", grpc, "proxy_disabled"),
+        ("label", not_injected, "inject_false"),
+        // istio-cni fails such a pod: its validator does not know NONE.
+        ("none", none, "mode_none"),
+    ];
+    let pods: Vec<_> = cases.iter().map(|(name, facts, _)| (*name, facts.clone())).collect();
+    let node = Node::new(&pods);
+    for (name, _, rule) in cases {
+        node.add(&pod, name).skipped_by(rule);
+        let report = node.last_report();
+        assert_eq!((report.reason.as_str(), report.result), (rule, AddResult::Skipped));
+    }
+    assert_same(&before, &pod.state(), "left alone");
+}
+
+#[test]
+fn a_pod_of_which_nothing_is_known_has_to_wait_unless_that_is_not_wanted() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::without_agent();
+    node.add(&pod, "web").fails_with(11, "node agent");
+    node.call("ADD", &pod.path(), "web", json!({"without_facts": "skip"})).skipped_by("no_facts");
+    // A pod of the same name that was there before is another pod.
+    let stale = Node::new(&[("web", meshed("earlier", &[]))]);
+    stale.add(&pod, "web").fails_with(11, "u-earlier");
+    assert_eq!(stale.last_report().result, AddResult::Failed);
+    assert_same(&before, &pod.state(), "left alone");
+}
+
+#[test]
+fn annotations_that_the_runtime_hands_over_are_enough() {
+    let pod = pod();
+    let node = Node::without_agent();
+    let status = r#"{"initContainers":["istio-validation","istio-proxy"],"containers":null}"#;
+    let config = "proxyMetadata:\n  ISTIO_META_DNS_CAPTURE: \"true\"\n";
+    let more = json!({
+        "capabilities": {"io.kubernetes.cri.pod-annotations": true},
+        "runtimeConfig": {"io.kubernetes.cri.pod-annotations": {
+            "sidecar.istio.io/status": status, "proxy.istio.io/config": config}},
+    });
+    node.call("ADD", &pod.path(), "web", more).ok();
+    assert!(pod.state().contains("15053"), "{}", pod.state());
+}
+
+#[test]
+fn settings_that_are_wrong_are_named_and_nothing_is_touched() {
+    let pod = pod();
+    let before = pod.state();
+    let wrong = meshed(
+        "web",
+        &[
+            ("sidecar.istio.io/interceptionMode", "REDIRCT"),
+            ("traffic.sidecar.istio.io/excludeOutboundPorts", "@/etc/shadow"),
+        ],
+    );
+    let node = Node::new(&[("web", wrong)]);
+    let answered = node.add(&pod, "web");
+    answered.fails_with(100, "sidecar.istio.io/interceptionMode");
+    answered.fails_with(100, "excludeOutboundPorts");
+    assert_same(&before, &pod.state(), "refused");
+    let flags = json!({"flags": ["--no-such-flag", "-p", "99999"]});
+    node.call("ADD", &pod.path(), "web", flags).fails_with(7, "--no-such-flag");
+}
+
+#[test]
+fn tproxy_is_refused_on_a_centos_node() {
+    let pod = pod();
+    let tproxy = meshed("web", &[("sidecar.istio.io/interceptionMode", "TPROXY")]);
+    let node = Node::new(&[("web", tproxy)]);
+    let release = node.path().join("os-release");
+    std::fs::write(&release, "NAME=\"CentOS Linux\"\nID=\"centos\"\n").unwrap();
+    let before = pod.state();
+    node.call("ADD", &pod.path(), "web", json!({"host_os_release": release})).fails_with(101, "CentOS");
+    assert_same(&before, &pod.state(), "refused");
+}
+
+#[test]
+fn check_finds_every_difference() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    for backend in ["nftables", "iptables-nft", "iptables-legacy"] {
+        let more = json!({"backend": backend});
+        // iptables needs its programs.
+        let conf = node.conf(more.clone()).to_string();
+        let with_path = |command| {
+            call(
+                &conf,
+                &[
+                    ("CNI_COMMAND", command),
+                    ("CNI_CONTAINERID", "web"),
+                    ("CNI_NETNS", pod.path().to_str().unwrap()),
+                    ("CNI_IFNAME", "eth0"),
+                    ("CNI_PATH", "/nowhere"),
+                    ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+                    ("CNI_ARGS", "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=u-web"),
+                ],
+            )
+        };
+        with_path("ADD").ok();
+        assert_eq!(with_path("CHECK").ok().text(), "");
+        match backend {
+            "nftables" => drop(pod.text(&["nft", "flush", "ruleset"])),
+            "iptables-nft" => drop(pod.text(&["iptables-nft", "-t", "nat", "-F", "ISTIO_OUTPUT"])),
+            _ => drop(pod.text(&["iptables-legacy", "-t", "nat", "-D", "PREROUTING", "1"])),
+        }
+        with_path("CHECK").fails_with(103, "rules");
+        with_path("DEL").ok();
+    }
+}
+
+#[test]
+fn del_takes_the_rules_and_forgets_and_never_fails_for_what_is_gone() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    assert_ne!(before, pod.state());
+    assert_eq!(node.call("DEL", &pod.path(), "web", json!({})).ok().text(), "");
+    assert_same(&before, &pod.state(), "removed");
+    node.call("DEL", &pod.path(), "web", json!({})).ok();
+    node.call("DEL", &PathBuf::from("/run/netns/gone"), "web", json!({})).ok();
+    node.call("DEL", &PathBuf::from(""), "web", json!({})).ok();
+    node.add(&pod, "web").ok();
+    node.call("DEL", &PathBuf::from("/run/netns/gone"), "web", json!({})).ok();
+    assert!(std::fs::read_dir(node.path().join("sandboxes")).unwrap().next().is_none());
+}
+
+#[test]
+fn del_leaves_what_a_pod_has_set_up_by_itself() {
+    let pod = pod();
+    common::pod::init(&pod, "nftables", &["-b", "*"]);
+    let before = pod.state();
+    let mut own = meshed("web", &[]);
+    own.containers.as_mut().unwrap().push(Container { name: "istio-init".into(), ..Container::default() });
+    let node = Node::new(&[("web", own)]);
+    node.add(&pod, "web").skipped_by("istio_init_present");
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+    node.call("DEL", &pod.path(), "web", json!({})).ok();
+    assert_same(&before, &pod.state(), "somebody else's");
+}
+
+#[test]
+fn gc_forgets_sandboxes_that_are_gone_and_no_others() {
+    let (one, two) = (pod(), bare_pod("two"));
+    let node = Node::new(&[("one", meshed("one", &[])), ("two", meshed("two", &[]))]);
+    node.add(&one, "one").ok();
+    node.add(&two, "two").ok();
+    let gc = |more| call(&node.conf(more).to_string(), &[("CNI_COMMAND", "GC"), ("CNI_PATH", "/nowhere")]);
+    gc(json!({})).fails_with(7, "valid-attachments");
+    gc(json!({"name": "other", "cni.dev/valid-attachments": []})).ok();
+    gc(json!({"cni.dev/valid-attachments": [{"containerID": "one", "ifname": "eth0"}]})).ok();
+    let left: Vec<_> = std::fs::read_dir(node.path().join("sandboxes")).unwrap().collect();
+    assert_eq!(left.len(), 1);
+    node.call("CHECK", &one.path(), "one", json!({})).ok();
+}
+
+#[test]
+fn status_is_honest() {
+    isolate("");
+    let status = |node: &Node, more| call(&node.conf(more).to_string(), &[("CNI_COMMAND", "STATUS")]);
+    status(&Node::new(&[]), json!({})).ok();
+    let alone = Node::without_agent();
+    status(&alone, json!({})).fails_with(50, "agent");
+    status(&alone, json!({"capabilities": {"io.kubernetes.cri.pod-annotations": true}})).ok();
+    status(&alone, json!({"flags": ["--nonsense"]})).fails_with(7, "--nonsense");
+    status(&alone, json!({"cniVersion": "1.0.0"})).fails_with(1, "1.1.0");
+}
+
+#[test]
+fn the_protocol_is_that_of_the_specification() {
+    isolate("");
+    let version = call("{\"cniVersion\":\"1.0.0\"}", &[("CNI_COMMAND", "VERSION")]);
+    let answer: Value = serde_json::from_str(&version.ok().text()).unwrap();
+    assert_eq!(
+        answer["supportedVersions"],
+        json!(["0.1.0", "0.2.0", "0.3.0", "0.3.1", "0.4.0", "1.0.0", "1.1.0"])
+    );
+    let about = call("", &[]);
+    assert_eq!(about.ok().text(), "");
+    assert!(about.log().contains("CNI plugin"));
+    call("", &[("CNI_COMMAND", "ADD")]).fails_with(4, "CNI_NETNS");
+    call("", &[("CNI_COMMAND", "EAT")]).fails_with(4, "EAT");
+    let node = Node::without_agent();
+    let add = |conf: &str| {
+        call(
+            conf,
+            &[
+                ("CNI_COMMAND", "ADD"),
+                ("CNI_CONTAINERID", "a"),
+                ("CNI_NETNS", "/proc/self/ns/net"),
+                ("CNI_IFNAME", "eth0"),
+                ("CNI_PATH", "/nowhere"),
+                ("CNI_ARGS", "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web"),
+            ],
+        )
+    };
+    add("not json").fails_with(6, "configuration");
+    add(r#"{"cniVersion":"9.9.9"}"#).fails_with(1, "9.9.9");
+    // The node's own namespace is never a pod's.
+    let web = Node::new(&[("web", PodFacts { uid: None, ..meshed("web", &[]) })]);
+    add(&web.conf(json!({})).to_string()).fails_with(5, "the node's");
+    // To the byte, whatever its form.
+    let result = "{ \"cniVersion\":\"0.3.1\",\n \"ips\" :[{\"version\":\"4\",\"address\":\"10.0.0.2/24\",\"x\":1.0e+2}] }";
+    let conf = format!(
+        r#"{{"cniVersion":"0.3.1","name":"k8s","type":"t","exclude_namespaces":["shop"],"cni_agent_run_dir":{:?},"prevResult":{result}}}"#,
+        node.path()
+    );
+    assert_eq!(add(&conf).ok().text(), result);
+}
+
+#[test]
+fn a_namespace_of_another_user_namespace_is_worked_on_from_outside() {
+    // hostUsers: false. The user namespace maps 1337 and 1000 to other ids of the node.
+    isolate("");
+    let mut holder = Command::new("setpriv")
+        .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
+            "--user",
+            "--net",
+            "sh",
+            "-c",
+            "echo ready; exec sleep 1000",
+        ])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    for map in ["uid_map", "gid_map"] {
+        std::fs::write(format!("/proc/{}/{map}", holder.id()), "0 100000 65536\n").unwrap();
+    }
+    let pid = holder.id().to_string();
+    let inside = |words: &[&str]| {
+        let enter = ["--target", &pid, "--user", "--net", "--setuid=0", "--setgid=0"];
+        Command::new("nsenter").args(enter).args(words).output().unwrap()
+    };
+    let network = "ip link set lo up && ip link add eth0 type veth peer name eth1 && ip link set eth0 up && \
+                   ip link set eth1 up && ip address add 10.0.0.2/24 dev eth0 && ip route add default dev eth0";
+    assert!(inside(&["sh", "-c", network]).status.success());
+    let netns = PathBuf::from(format!("/proc/{}/ns/net", holder.id()));
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.call("ADD", &netns, "web", json!({})).ok();
+    node.call("CHECK", &netns, "web", json!({})).ok();
+    // A listener of the proxy's, and callers of both kinds, as the pod's own users.
+    let program = r#"
+import os, socket, sys
+def listen(port):
+    s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); s.bind(("0.0.0.0", port)); s.listen(8); return s
+outbound = listen(15001)
+def call(uid):
+    pid = os.fork()
+    if pid == 0:
+        os.setgid(uid); os.setuid(uid)
+        try: socket.create_connection(("203.0.113.1", 80), 1); os._exit(0)
+        except OSError: os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+print(call(1000), call(1337))
+"#;
+    let output = inside(&["/usr/bin/python3", "-c", program]);
+    holder.kill().unwrap();
+    holder.wait().unwrap();
+    // The application's call reaches the proxy; the proxy's own leaves, to where nobody is.
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "0 1\n",
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
