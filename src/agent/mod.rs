@@ -1,6 +1,6 @@
 //! The node agent: what the plugin needs on a node, and what a plugin that is called once a pod cannot do.
 //!
-//! It watches the pods of its node (watch), keeps them in memory ([`pods`]) as the [`facts`] that the plugin asks for,
+//! It watches the pods of its node ([`watch`]), keeps them in memory ([`pods`]) as the [`facts`] that the plugin asks for,
 //! and answers over a Unix socket (socket); it installs the plugin and its configuration, and repairs pods that started
 //! without rules. What it does shows at its endpoints and in its [`metrics`]. run puts the parts together.
 //!
@@ -12,3 +12,4 @@ pub mod installation;
 pub mod installer;
 pub mod metrics;
 pub mod pods;
+pub mod watch;
