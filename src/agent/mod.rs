@@ -1,7 +1,7 @@
 //! The node agent: what the plugin needs on a node, and what a plugin that is called once a pod cannot do.
 //!
 //! It watches the pods of its node ([`watch`]), keeps them in memory ([`pods`]) as the [`facts`] that the plugin asks for,
-//! and answers over a Unix socket (socket); it installs the plugin and its configuration, and repairs pods that started
+//! and answers over a Unix socket ([`socket`]); it installs the plugin and its configuration, and repairs pods that started
 //! without rules. What it does shows at its endpoints and in its [`metrics`]. run puts the parts together.
 //!
 //! Nothing waits for the API server: the socket and the endpoints are there before it is asked for the first time, and
@@ -12,4 +12,5 @@ pub mod installation;
 pub mod installer;
 pub mod metrics;
 pub mod pods;
+pub mod socket;
 pub mod watch;

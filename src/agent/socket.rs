@@ -1,0 +1,342 @@
+//! The Unix socket on which the plugin asks: one question a connection, one answer, each a line of JSON
+//! ([`crate::cni::agent_protocol`]).
+//!
+//! Only root and the agent's own user may ask. The mode of the socket's file says so, and so do the credentials of
+//! whoever connects, for when somebody has opened the mode. Lines, times and the number of connections are bounded.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::unistd::geteuid;
+use socket2::{Domain, SockAddr, Type};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, sleep, timeout};
+use tracing::{debug, error, info, warn};
+
+use super::metrics::Metrics;
+use super::pods::{Found, Pods};
+use crate::cni::agent_protocol::{
+    AddResult, Answer, Question, Refusal, Report, Request, Response, SOCKET, VERSION,
+};
+use crate::cni::pod::PodName;
+
+/// The longest question: a report with its message is the largest.
+const LONGEST_QUESTION: u64 = 64 << 10;
+/// How long a question may take to arrive, and an answer to be taken.
+const TRANSFER: Duration = Duration::from_secs(5);
+/// How long a question may wait for a pod: longer than any time budget of a plugin.
+const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// Connections at once; more wait in the queue. A node that starts asks for all its pods together.
+const CONNECTIONS: usize = 512;
+/// Connections that the kernel keeps in the queue.
+const QUEUE: i32 = 1024;
+/// How often it is checked that the socket's file is still there.
+const CHECK: Duration = Duration::from_secs(2);
+/// The longest part of a report's message that is logged, in characters.
+const LOGGED: usize = 2000;
+
+/// Why there is no socket.
+#[derive(Debug, thiserror::Error)]
+pub enum SocketError {
+    /// The folder cannot be made.
+    #[error("cannot make the run directory {path}: {source}", path = .path.display())]
+    Directory {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The name is taken by something else.
+    #[error("{path} is there and is not a socket: remove it, or give another --cni-agent-run-dir", path = .path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The socket cannot be made.
+    #[error(
+        "cannot listen on {path}: {source}. The run directory has to be writable, and its name shorter than 80 characters",
+        path = .path.display()
+    )]
+    Listen {
+        /// The socket's file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+/// The socket, listening.
+#[derive(Debug)]
+pub struct Socket {
+    listener: UnixListener,
+    path: PathBuf,
+    /// Device and inode of the socket's file.
+    file: (u64, u64),
+}
+
+impl Socket {
+    /// Listens in the run directory. What a dead agent has left there is replaced, and so is the socket of a living one,
+    /// which goes on with the connections that it has: in a rolling update there are two.
+    ///
+    /// # Errors
+    /// When the folder or the socket cannot be made. Has to be called within a runtime.
+    pub fn listen(directory: &Path) -> Result<Socket, SocketError> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(directory)
+            .map_err(|source| SocketError::Directory { path: directory.to_owned(), source })?;
+        let path = directory.join(SOCKET);
+        if fs::symlink_metadata(&path).is_ok_and(|file| !file.file_type().is_socket()) {
+            return Err(SocketError::Foreign { path });
+        }
+        match bind(directory, &path) {
+            Ok((listener, file)) => Ok(Socket { listener, path, file }),
+            Err(source) => Err(SocketError::Listen { path, source }),
+        }
+    }
+
+    /// Answers, for ever.
+    pub async fn serve(mut self, desk: Arc<Desk>) {
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut check = interval(CHECK);
+        loop {
+            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                _ = check.tick() => {
+                    self.come_back();
+                    continue;
+                }
+            };
+            match accepted {
+                Ok((stream, _)) => {
+                    let desk = Arc::clone(&desk);
+                    tokio::spawn(async move {
+                        if let Err(error) = desk.talk(stream).await {
+                            debug!("a connection to the agent's socket ended early: {error}");
+                        }
+                        drop(permit);
+                    });
+                }
+                Err(error) => {
+                    // Out of file descriptors, say: asking again at once would not help.
+                    warn!("cannot accept connections on {}: {error}", self.path.display());
+                    sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// Puts the socket's file back when somebody has removed it. That of another agent stays.
+    fn come_back(&mut self) {
+        if fs::symlink_metadata(&self.path).is_ok() {
+            return;
+        }
+        let directory = self.path.parent().unwrap_or(Path::new("/"));
+        match Socket::listen(directory) {
+            Ok(socket) => {
+                warn!("somebody has removed {}: it is there again", self.path.display());
+                *self = socket;
+            }
+            Err(error) => error!("somebody has removed the agent's socket: {error}"),
+        }
+    }
+}
+
+impl Drop for Socket {
+    /// Removes the file, unless it is that of another agent by now.
+    fn drop(&mut self) {
+        if identity(&self.path).is_ok_and(|file| file == self.file) {
+            // Nobody is left to whom an error could be told; the next agent replaces the file.
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+/// Makes the socket under another name and renames it when it may be used: at no time is it open to others, or missing.
+fn bind(directory: &Path, path: &Path) -> io::Result<(UnixListener, (u64, u64))> {
+    let making = directory.join(format!(".{}", std::process::id()));
+    match fs::remove_file(&making) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let socket = socket2::Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    socket.bind(&SockAddr::unix(&making)?)?;
+    let made = || {
+        fs::set_permissions(&making, fs::Permissions::from_mode(0o600))?;
+        socket.listen(QUEUE)?;
+        socket.set_nonblocking(true)?;
+        let file = identity(&making)?;
+        fs::rename(&making, path)?;
+        Ok(file)
+    };
+    let file = made().inspect_err(|_: &io::Error| {
+        let _ = fs::remove_file(&making);
+    })?;
+    Ok((UnixListener::from_std(socket.into())?, file))
+}
+
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
+}
+
+/// What answers questions.
+#[derive(Debug)]
+pub struct Desk {
+    /// The pods of the node.
+    pub pods: Arc<Pods>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+impl Desk {
+    async fn talk(&self, mut stream: UnixStream) -> io::Result<()> {
+        let user = stream.peer_cred()?.uid();
+        let (reader, mut writer) = stream.split();
+        let answer = if user == 0 || user == geteuid().as_raw() {
+            let mut line = Vec::new();
+            let mut reader = BufReader::new(reader).take(LONGEST_QUESTION + 1);
+            timeout(TRANSFER, reader.read_until(b'\n', &mut line)).await??;
+            if line.is_empty() {
+                // Somebody looked whether anybody is there.
+                return Ok(());
+            }
+            self.answer_line(&line).await
+        } else {
+            warn!(
+                user,
+                "a user that may not ask has connected to the agent's socket: its mode should be 0600"
+            );
+            refuse(Refusal::BadRequest, format!("only root may ask, and this is user {user}"))
+        };
+        let response = Response { version: VERSION, answer };
+        let mut line = serde_json::to_vec(&response)?;
+        line.push(b'\n');
+        timeout(TRANSFER, writer.write_all(&line)).await??;
+        writer.shutdown().await
+    }
+
+    async fn answer_line(&self, line: &[u8]) -> Answer {
+        if line.len() as u64 > LONGEST_QUESTION {
+            let message = format!("the question is longer than {LONGEST_QUESTION} bytes");
+            return refuse(Refusal::BadRequest, message);
+        }
+        match read_question(line) {
+            Ok(question) => self.answer(question).await,
+            Err(answer) => answer,
+        }
+    }
+
+    async fn answer(&self, question: Question) -> Answer {
+        match question {
+            Question::Pod { pod, wait_ms } => {
+                let patience = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
+                answer_for(&pod, self.pods.wait(&pod, patience).await)
+            }
+            Question::Ready if self.pods.is_listed() => Answer::Ok(true),
+            Question::Ready => not_ready(),
+            Question::Report(report) => {
+                self.metrics.add(&report);
+                log(&report);
+                Answer::Ok(true)
+            }
+        }
+    }
+}
+
+/// Reads a question. One of a later version may look like anything, so its version is read first.
+fn read_question(line: &[u8]) -> Result<Question, Answer> {
+    #[derive(serde::Deserialize)]
+    struct Versioned {
+        version: u32,
+    }
+    let bad = |error: serde_json::Error| refuse(Refusal::BadRequest, format!("not a question: {error}"));
+    let Versioned { version } = serde_json::from_slice(line).map_err(bad)?;
+    if !(1..=VERSION).contains(&version) {
+        let message = format!("this agent speaks versions 1 to {VERSION}, and not {version}");
+        return Err(refuse(Refusal::Version, message));
+    }
+    serde_json::from_slice::<Request>(line).map(|request| request.question).map_err(bad)
+}
+
+fn answer_for(asked: &PodName, found: Found) -> Answer {
+    let PodName { namespace, name, .. } = asked;
+    match found {
+        Found::Pod(pod) => Answer::Pod(pod.facts.clone()),
+        Found::NotReady => not_ready(),
+        Found::NotFound => {
+            refuse(Refusal::NotFound, format!("the API server knows no pod {namespace}/{name} on this node"))
+        }
+        Found::OtherUid(known) => {
+            let asked = asked.uid.as_deref().unwrap_or_default();
+            let message = format!("{namespace}/{name} has the UID {known} in the API, and not {asked}");
+            refuse(Refusal::OtherUid, message)
+        }
+    }
+}
+
+fn not_ready() -> Answer {
+    let message = "the agent could not read the pods of its node from the API server yet: its log says why";
+    refuse(Refusal::NotReady, message.to_owned())
+}
+
+fn refuse(code: Refusal, message: String) -> Answer {
+    Answer::Error { code, message }
+}
+
+/// Logs a report. What it says comes from another process: line breaks in it stay escaped.
+fn log(report: &Report) {
+    let Report { pod, container_id, reason, duration_us, .. } = report;
+    let (namespace, name) = (&pod.namespace, &pod.name);
+    let message: String = report.message.chars().take(LOGGED).collect();
+    macro_rules! line {
+        ($level:ident, $text:literal) => {
+            $level!(
+                target: "cni-plugin", ?namespace, pod = ?name, container = ?container_id, ?reason, ?message,
+                duration_us, $text
+            )
+        };
+    }
+    match report.result {
+        AddResult::Installed => line!(info, "the rules are in place"),
+        AddResult::Skipped => line!(info, "not a pod of the mesh"),
+        AddResult::Failed => line!(warn, "ADD failed: the runtime will try again"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(line: &str) -> Refusal {
+        match read_question(line.as_bytes()) {
+            Err(Answer::Error { code, .. }) => code,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn questions_of_another_version_are_told_from_garbage() {
+        assert_eq!(code(r#"{"version":2,"request":"something new"}"#), Refusal::Version);
+        assert_eq!(code(r#"{"version":0,"request":"ready"}"#), Refusal::Version);
+        assert_eq!(code(r#"{"version":1,"request":"something new"}"#), Refusal::BadRequest);
+        for garbage in ["", "\n", "GET / HTTP/1.1\r\n", "{}", "[]", "\u{0}", r#"{"version":-1}"#] {
+            assert_eq!(code(garbage), Refusal::BadRequest, "{garbage:?}");
+        }
+    }
+
+    #[test]
+    fn a_question_is_read_with_its_numbers() {
+        let line = r#"{"version":1,"request":"pod","namespace":"a","name":"b","wait_ms":12}"#;
+        let question = read_question(line.as_bytes()).unwrap();
+        let pod = PodName { namespace: "a".into(), name: "b".into(), uid: None };
+        assert_eq!(question, Question::Pod { pod, wait_ms: 12 });
+    }
+}
