@@ -12,6 +12,7 @@ pub mod facts;
 pub mod installation;
 pub mod installer;
 pub mod metrics;
+pub mod options;
 pub mod pods;
 pub mod socket;
 pub mod watch;
