@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    mesh_intercept::agent::run(std::env::args_os().collect()).into()
 }
