@@ -1,0 +1,46 @@
+//! A Kubernetes API server for tests: as much of it as a node agent meets, and everything that can go wrong with it.
+
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
+
+pub mod api_server;
+mod http;
+mod store;
+
+pub use api_server::{ApiServer, Fault, On};
+
+use serde_json::{Value, json};
+
+/// A pod as an injector leaves it: with a native sidecar, on a node.
+pub fn pod(node: &str, namespace: &str, name: &str, uid: &str) -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": namespace,
+            "name": name,
+            "uid": uid,
+            "labels": {"app": name},
+            "annotations": {"sidecar.istio.io/status": "{}"},
+            "managedFields": [{"manager": "kubelet", "operation": "Update"}],
+        },
+        "spec": {
+            "nodeName": node,
+            "initContainers": [{
+                "name": "istio-proxy",
+                "image": "proxy",
+                "restartPolicy": "Always",
+                "args": ["proxy", "sidecar"],
+                "env": [{"name": "ISTIO_META_DNS_CAPTURE", "value": "true"}],
+                "securityContext": {"runAsUser": 1337, "runAsGroup": 1337},
+            }],
+            "containers": [{"name": "app", "image": "app"}],
+        },
+        "status": {"phase": "Pending"},
+    })
+}
