@@ -11,37 +11,12 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 use super::installation::InstallResult;
-use crate::cni::agent_protocol::{AddResult, Report};
+use crate::cni::agent_protocol::{AddResult, REASONS, Report};
 
 /// The media type of [`Metrics::text`].
 pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// The reasons of an ADD's result that are counted by name. Others are counted together: a label with a value for each
-/// pod would fill the memory of whoever collects them.
-pub const REASONS: [&str; 21] = [
-    "applied",
-    "unchanged",
-    "mode_none",
-    "not_kubernetes",
-    "excluded_namespace",
-    "host_network",
-    "own_agent",
-    "no_proxy",
-    "not_a_sidecar",
-    "istio_init",
-    "proxy_disabled",
-    "inject_false",
-    "no_status",
-    "bad_config",
-    "bad_annotation",
-    "no_facts",
-    "other_uid",
-    "timeout",
-    "namespace",
-    "environment",
-    "apply_failed",
-];
-/// The reason that stands for all others.
+/// The reason that stands for all others: a label with a value for each pod would fill the memory of whoever collects them.
 const OTHER: &str = "other";
 
 /// Where the buckets of the duration of an ADD end: from half a millisecond to eight seconds.

@@ -15,7 +15,9 @@ mod logging;
 pub mod metrics;
 pub mod options;
 pub mod pods;
+pub mod repair;
 pub mod run;
+mod selector;
 pub mod socket;
 pub mod watch;
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use super::selector::Selector;
 use crate::config::lists;
 use crate::config::problem::Problems;
 use crate::config::values;
@@ -31,6 +32,8 @@ pub struct Options {
     pub install: Install,
     /// What happens to pods without rules.
     pub repair: Repair,
+    /// The node's /proc, as the agent sees it.
+    pub host_proc: PathBuf,
     /// How often the rules of every pod are compared; nothing for never.
     pub reconcile_interval: Option<Duration>,
     /// Where the agent answers over HTTP.
@@ -97,9 +100,9 @@ pub struct Repair {
     /// Its exit code; nothing for any.
     pub exit_code: Option<i32>,
     /// Only pods with these labels; nothing for all.
-    pub label_selectors: Option<String>,
+    pub label_selectors: Option<Selector>,
     /// Only pods with these fields; nothing for all.
-    pub field_selectors: Option<String>,
+    pub field_selectors: Option<Selector>,
 }
 
 /// Where the agent answers over HTTP.
@@ -163,6 +166,7 @@ fn options(reader: &mut Reader, hostname: &str) -> Options {
         run_directory: reader.parsed(&RUN_DIRECTORY, absolute),
         install: install(reader, logs.level),
         repair,
+        host_proc: reader.parsed(&HOST_PROC, absolute),
         reconcile_interval: reader.parsed(&RECONCILE_INTERVAL, interval),
         endpoints: endpoints(reader),
         logs,
@@ -240,8 +244,8 @@ fn repair(reader: &mut Reader) -> Repair {
             Ok(code @ 1..=255) => Ok(Some(code)),
             _ => Err("not an exit code: write 1 to 255, or 0 for any".to_owned()),
         }),
-        label_selectors: reader.text(&REPAIR_LABEL_SELECTORS),
-        field_selectors: reader.text(&REPAIR_FIELD_SELECTORS),
+        label_selectors: reader.parsed(&REPAIR_LABEL_SELECTORS, selector),
+        field_selectors: reader.parsed(&REPAIR_FIELD_SELECTORS, selector),
     }
 }
 
@@ -259,6 +263,10 @@ fn endpoints(reader: &mut Reader) -> Endpoints {
         reader.fault(&MONITORING_PORT, &port, "the same port as --health-port: take another, or 0 for none");
     }
     endpoints
+}
+
+fn selector(text: &str) -> Result<Option<Selector>, String> {
+    if text.is_empty() { Ok(None) } else { text.parse().map(Some) }
 }
 
 /// 0 and less stand for no port, as in istio.

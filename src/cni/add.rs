@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::agent_protocol::{AddResult, Report};
+use super::agent_protocol::{AddResult, INSTALLED, Report};
 use super::arguments;
 use super::decision::{Decision, Reason, by_facts, by_name};
 use super::facts::{self, Agent};
@@ -115,7 +115,7 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
 
 fn report(invocation: &Invocation, pod: PodName, outcome: &Result<Outcome, Error>, start: Instant) -> Report {
     let (result, reason, message) = match outcome {
-        Ok(Outcome::Installed { flags, .. }) => (AddResult::Installed, "installed", flags.clone()),
+        Ok(Outcome::Installed { flags, .. }) => (AddResult::Installed, INSTALLED, flags.clone()),
         Ok(Outcome::Skipped(reason)) => (AddResult::Skipped, reason.word(), reason.to_string()),
         Err(error) => (AddResult::Failed, word(error.code), error.message.clone()),
     };
@@ -140,5 +140,42 @@ fn word(code: u32) -> &'static str {
         code::CONFLICT => "conflict",
         code::IO => "io",
         _ => "other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::agent_protocol::REASONS;
+    use super::*;
+
+    #[test]
+    fn every_reason_is_one_of_the_protocol() {
+        let skipped = [
+            Reason::NotKubernetes,
+            Reason::ExcludedNamespace,
+            Reason::HostNetwork,
+            Reason::OwnAgent,
+            Reason::NoProxy,
+            Reason::HasInit,
+            Reason::ProxyDisabled,
+            Reason::NotASidecar,
+            Reason::NotInjected,
+            Reason::NoStatus,
+            Reason::ModeNone,
+            Reason::NoFacts,
+        ];
+        let failed = [
+            code::TRY_AGAIN,
+            code::CONFIGURATION,
+            code::POD_SETTINGS,
+            code::NODE,
+            code::NOT_APPLIED,
+            code::CONFLICT,
+            code::IO,
+            0,
+        ];
+        for word in skipped.map(Reason::word).into_iter().chain(failed.map(word)) {
+            assert!(REASONS.contains(&word), "{word}");
+        }
     }
 }

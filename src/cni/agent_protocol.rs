@@ -44,6 +44,32 @@ pub enum Question {
     Report(Report),
 }
 
+/// Why an ADD ended as it did: words fit for a metric's label. An agent may meet a plugin that knows more.
+pub const REASONS: [&str; 20] = [
+    INSTALLED,
+    "not_kubernetes",
+    "excluded_namespace",
+    "host_network",
+    "own_agent",
+    "no_proxy_container",
+    "istio_init_present",
+    "proxy_disabled",
+    "not_a_sidecar",
+    "inject_false",
+    "no_status_annotation",
+    "mode_none",
+    "no_facts",
+    "bad_configuration",
+    "bad_settings",
+    "node",
+    "not_applied",
+    "conflict",
+    "io",
+    "other",
+];
+/// The reason of an ADD that put rules in.
+pub const INSTALLED: &str = "installed";
+
 /// How an ADD ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
@@ -54,7 +80,7 @@ pub struct Report {
     pub container_id: String,
     /// How it ended.
     pub result: AddResult,
-    /// Which rule decided, or why it failed: a word of a fixed set, fit for a metric's label.
+    /// Which rule decided, or why it failed: one of [`REASONS`].
     pub reason: String,
     /// The same in words, for the log.
     #[serde(default)]

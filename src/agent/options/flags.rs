@@ -105,6 +105,10 @@ flags! {
         "mounted-cni-bin-dir", "FOLDER", &["MOUNTED_CNI_BIN_DIR"], "/host/opt/cni/bin",
         "The runtime's folder of CNI plugins, where the agent sees it",
     );
+    HOST_PROC = value(
+        "host-proc", "FOLDER", &["HOST_PROC"], "/host/proc",
+        "The node's /proc, where the agent sees it: pods that are repaired are found there",
+    );
     GROUP_READ = switch(
         "cni-conf-group-read", &["CNI_CONF_GROUP_READ"], "false",
         "New configuration files have the mode 0640 instead of 0600",

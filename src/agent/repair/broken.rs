@@ -1,0 +1,137 @@
+//! Did a pod start without its rules? Its validation container says so, by the way it ended.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+
+use crate::agent::options::Repair;
+
+/// Did the pod's validation fail? The first failure counts, whether the container was started again or not: a pod that
+/// never restarts (a Job's) has no other.
+pub(super) fn is_broken(pod: &Pod, repair: &Repair) -> bool {
+    if pod.metadata.deletion_timestamp.is_some() || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
+        return false;
+    }
+    let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
+    statuses.filter(|status| status.name == repair.init_container).any(|status| {
+        let terminated = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| {
+            state.as_ref().and_then(|state| state.terminated.clone())
+        };
+        let now = terminated(&status.state);
+        if now.as_ref().is_some_and(|it| it.exit_code == 0) {
+            return false;
+        }
+        [now, terminated(&status.last_state)].iter().flatten().any(|end| is_the_failure(end, repair))
+    })
+}
+
+fn has_sidecar(pod: &Pod, repair: &Repair) -> bool {
+    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&repair.sidecar_annotation))
+}
+
+fn is_the_failure(end: &ContainerStateTerminated, repair: &Repair) -> bool {
+    let code = repair.exit_code.is_none_or(|code| code == end.exit_code);
+    let said = end.message.as_deref().unwrap_or_default().trim();
+    end.exit_code != 0
+        && code
+        && repair.termination_message.as_ref().is_none_or(|message| message.trim() == said)
+}
+
+fn is_selected(pod: &Pod, repair: &Repair) -> bool {
+    let nothing = BTreeMap::new();
+    let labels = pod.metadata.labels.as_ref().unwrap_or(&nothing);
+    let field = |name: &str| match name {
+        "metadata.name" => pod.metadata.name.as_deref(),
+        "metadata.namespace" => pod.metadata.namespace.as_deref(),
+        "spec.nodeName" => pod.spec.as_ref()?.node_name.as_deref(),
+        "status.phase" => pod.status.as_ref()?.phase.as_deref(),
+        _ => None,
+    };
+    let label = |name: &str| labels.get(name).map(String::as_str);
+    repair.label_selectors.iter().all(|it| it.selects(label))
+        && repair.field_selectors.iter().all(|it| it.selects(field))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::agent::options::RepairMode;
+
+    fn repair() -> Repair {
+        Repair {
+            mode: RepairMode::Repair,
+            label: ("k".into(), "v".into()),
+            sidecar_annotation: "sidecar.istio.io/status".into(),
+            init_container: "istio-validation".into(),
+            termination_message: None,
+            exit_code: Some(126),
+            label_selectors: None,
+            field_selectors: None,
+        }
+    }
+
+    fn pod(state: Value, last: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"},
+                         "annotations": {"sidecar.istio.io/status": "{}"}},
+            "spec": {"containers": []},
+            "status": {"phase": "Pending", "initContainerStatuses": [{
+                "name": "istio-validation", "image": "i", "imageID": "i", "ready": false, "restartCount": 0,
+                "state": state, "lastState": last}]},
+        }))
+        .unwrap()
+    }
+
+    fn ended(code: i32, message: &str) -> Value {
+        json!({"terminated": {"exitCode": code, "message": message}})
+    }
+
+    #[test]
+    fn the_first_failure_counts_before_any_restart() {
+        // istio looks at lastState only, and so at nothing that never restarts (istio/istio#49210).
+        assert!(is_broken(&pod(ended(126, ""), json!({})), &repair()));
+        let waiting = json!({"waiting": {"reason": "CrashLoopBackOff"}});
+        assert!(is_broken(&pod(waiting.clone(), ended(126, "")), &repair()));
+        assert!(is_broken(&pod(json!({"running": {}}), ended(126, "")), &repair()));
+        assert!(!is_broken(&pod(waiting, json!({})), &repair()));
+    }
+
+    #[test]
+    fn a_validation_that_passed_in_the_end_is_none() {
+        assert!(!is_broken(&pod(ended(0, ""), ended(126, "")), &repair()));
+    }
+
+    #[test]
+    fn other_failures_are_other_peoples() {
+        assert!(!is_broken(&pod(ended(1, ""), json!({})), &repair()));
+        let any = Repair { exit_code: None, ..repair() };
+        assert!(is_broken(&pod(ended(1, ""), json!({})), &any));
+        let with_message = Repair { termination_message: Some("no rules".into()), ..repair() };
+        assert!(is_broken(&pod(ended(126, " no rules\n"), json!({})), &with_message));
+        assert!(!is_broken(&pod(ended(126, "rules"), json!({})), &with_message));
+    }
+
+    #[test]
+    fn only_pods_with_a_sidecar_that_stay_and_are_selected() {
+        let broken = pod(ended(126, ""), json!({}));
+        let mut none = broken.clone();
+        none.metadata.annotations = None;
+        assert!(!is_broken(&none, &repair()));
+        let mut leaving = broken.clone();
+        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        assert!(!is_broken(&leaving, &repair()));
+        let by = |labels: &str, fields: &str| {
+            let repair = Repair {
+                label_selectors: Some(labels.parse().unwrap()),
+                field_selectors: Some(fields.parse().unwrap()),
+                ..repair()
+            };
+            is_broken(&broken, &repair)
+        };
+        assert!(by("app=web,!other", "metadata.namespace=shop"));
+        assert!(!by("app!=web", ""));
+        assert!(!by("", "metadata.namespace==kube-system"));
+    }
+}
