@@ -16,7 +16,7 @@ use std::process::{Child, Command};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kubernetes::{ApiServer, Fault, On, pod};
+use kubernetes::{ApiServer, Fault, On, Port, pod};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -30,12 +30,8 @@ const NODE: &str = "node-1";
 struct Agent {
     child: Child,
     folder: TempDir,
-    health: u16,
-    monitoring: u16,
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    health: Port,
+    monitoring: Port,
 }
 
 fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -52,20 +48,23 @@ impl Agent {
     }
 
     fn start_in(folder: TempDir, server: &ApiServer) -> Agent {
-        let (health, monitoring) = (free_port(), free_port());
+        let (health, monitoring) = (Port::reserve(), Port::reserve());
         let child = Command::new(env!("CARGO_BIN_EXE_mesh-intercept-agent"))
             .args(["--node-name", NODE, "--listen-address", "127.0.0.1", "--log-level", "debug"])
             .arg("--kubeconfig")
             .arg(server.kubeconfig(folder.path()))
             .arg("--cni-agent-run-dir")
             .arg(folder.path().join("run"))
-            .args([format!("--health-port={health}"), format!("--monitoring-port={monitoring}")])
+            .args([
+                format!("--health-port={}", health.number),
+                format!("--monitoring-port={}", monitoring.number),
+            ])
             .stderr(File::options().create(true).append(true).open(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
         let agent = Agent { child, folder, health, monitoring };
         wait_until("the agent listens", || {
-            UnixStream::connect(agent.socket()).is_ok() && TcpStream::connect(("127.0.0.1", health)).is_ok()
+            UnixStream::connect(agent.socket()).is_ok() && TcpStream::connect(agent.health.address()).is_ok()
         });
         agent
     }
@@ -114,8 +113,8 @@ impl Agent {
         self.pod(name, uid, 0)["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    fn get(&self, port: u16, path: &str) -> (u16, String) {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    fn get(&self, port: &Port, path: &str) -> (u16, String) {
+        let mut stream = TcpStream::connect(port.address()).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
         let mut text = String::new();
@@ -125,11 +124,11 @@ impl Agent {
     }
 
     fn is_ready(&self) -> bool {
-        self.get(self.health, "/readyz").0 == 200
+        self.get(&self.health, "/readyz").0 == 200
     }
 
     fn metric(&self, line: &str) -> bool {
-        self.get(self.monitoring, "/metrics").1.lines().any(|it| it == line)
+        self.get(&self.monitoring, "/metrics").1.lines().any(|it| it == line)
     }
 
     fn signal(&self, signal: Signal) {
@@ -229,8 +228,8 @@ fn an_api_server_that_comes_late_makes_the_agent_ready_late() {
     let agent = Agent::start(&server);
     assert_eq!(agent.refusal("web", "uid-web"), "not_ready");
     assert_eq!(agent.ask(&json!({"version": 1, "request": "ready"}))["error"]["code"], "not_ready");
-    assert_eq!(agent.get(agent.health, "/healthz").0, 200);
-    let (status, reason) = agent.get(agent.health, "/readyz");
+    assert_eq!(agent.get(&agent.health, "/healthz").0, 200);
+    let (status, reason) = agent.get(&agent.health, "/readyz");
     assert_eq!(status, 503);
     assert!(reason.contains("have not been read"), "{reason}");
     server.up();
@@ -471,7 +470,7 @@ fn reports_show_in_the_metrics_and_in_the_log() {
         "mesh_intercept_cni_add_duration_seconds_count 4",
         "istio_cni_install_ready 1",
     ] {
-        assert!(agent.metric(line), "{line} not in\n{}", agent.get(agent.monitoring, "/metrics").1);
+        assert!(agent.metric(line), "{line} not in\n{}", agent.get(&agent.monitoring, "/metrics").1);
     }
     let log = agent.log();
     let failed = log.lines().find(|line| line.contains("no facts")).unwrap();
@@ -512,10 +511,10 @@ print(s.makefile().readline())";
 fn health_readiness_and_metrics_are_on_their_ports() {
     let server = served(&[]);
     let agent = Agent::following(&server);
-    assert_eq!(agent.get(agent.health, "/healthz"), (200, "ok\n".into()));
-    assert_eq!(agent.get(agent.health, "/readyz"), (200, "ok\n".into()));
-    assert_eq!(agent.get(agent.health, "/metrics").0, 404);
-    let (status, text) = agent.get(agent.monitoring, "/metrics");
+    assert_eq!(agent.get(&agent.health, "/healthz"), (200, "ok\n".into()));
+    assert_eq!(agent.get(&agent.health, "/readyz"), (200, "ok\n".into()));
+    assert_eq!(agent.get(&agent.health, "/metrics").0, 404);
+    let (status, text) = agent.get(&agent.monitoring, "/metrics");
     assert_eq!(status, 200);
     assert!(text.ends_with("# EOF\n"), "{text}");
 }

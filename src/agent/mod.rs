@@ -2,7 +2,7 @@
 //!
 //! It watches the pods of its node ([`watch`]), keeps them in memory ([`pods`]) as the [`facts`] that the plugin asks for,
 //! and answers over a Unix socket ([`socket`]); it installs the plugin and its configuration, and repairs pods that started
-//! without rules. What it does shows at its [`endpoints`] and in its [`metrics`]. [`run`] puts the parts together.
+//! without rules. What it does shows at its [`endpoints`] and in its [`metrics`]. [`mod@run`] puts the parts together.
 //!
 //! Nothing waits for the API server: the socket and the endpoints are there before it is asked for the first time, and
 //! what was read once is answered for as long as the agent lives.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{self, BufReader};
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::thread;
@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::http::{self, Request};
+use super::port::Port;
 use super::store::{self, Refusal, Store};
 
 /// How often a quiet watch gets a bookmark.
@@ -94,7 +95,7 @@ impl Shared {
 /// A server on a port of 127.0.0.1, which it keeps while it is down.
 pub struct ApiServer {
     shared: Arc<Shared>,
-    address: SocketAddr,
+    port: Port,
 }
 
 impl ApiServer {
@@ -106,14 +107,13 @@ impl ApiServer {
 
     /// Its port is known, and nobody listens there.
     pub fn down_from_the_start() -> ApiServer {
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let server = ApiServer { shared: Arc::default(), address };
+        let server = ApiServer { shared: Arc::default(), port: Port::reserve() };
         server.shared.change(|state| state.is_down = true);
         server
     }
 
     pub fn up(&self) {
-        let listener = TcpListener::bind(self.address).unwrap();
+        let listener = TcpListener::bind(self.port.address()).unwrap();
         self.shared.change(|state| state.is_down = false);
         let shared = Arc::clone(&self.shared);
         thread::spawn(move || {
@@ -139,8 +139,8 @@ impl ApiServer {
             }
         });
         // Wakes the listener, which then goes.
-        drop(TcpStream::connect(self.address));
-        while TcpStream::connect(self.address).is_ok() {
+        drop(TcpStream::connect(self.port.address()));
+        while TcpStream::connect(self.port.address()).is_ok() {
             thread::sleep(Duration::from_millis(10));
         }
     }
@@ -152,7 +152,7 @@ impl ApiServer {
         let config = json!({
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", self.address)}}],
+            "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", self.port.address())}}],
             "users": [{"name": "test", "user": user}],
             "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
             "current-context": "test",

@@ -10,9 +10,11 @@
 
 pub mod api_server;
 mod http;
+mod port;
 mod store;
 
 pub use api_server::{ApiServer, Fault, On};
+pub use port::Port;
 
 use serde_json::{Value, json};
 
