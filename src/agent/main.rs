@@ -2,6 +2,13 @@
 
 use std::process::ExitCode;
 
+use mesh_intercept::agent;
+use mesh_intercept::cni::plugin;
+
 fn main() -> ExitCode {
-    mesh_intercept::agent::run(std::env::args_os().collect()).into()
+    let arguments: Vec<_> = std::env::args_os().collect();
+    // Installed as the plugin, this binary can ask the API server by itself (`kubeconfig` among `pod_facts`).
+    let exit =
+        if arguments.len() == 1 && plugin::is_called() { plugin::run() } else { agent::run(arguments) };
+    exit.into()
 }

@@ -14,6 +14,7 @@ pub mod installer;
 mod logging;
 pub mod metrics;
 pub mod options;
+mod plugin;
 pub mod pods;
 pub mod repair;
 pub mod run;

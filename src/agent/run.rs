@@ -17,9 +17,12 @@ use super::installation::{self, Installed, Kept, Nothing};
 use super::logging;
 use super::metrics::Metrics;
 use super::options::{Options, Outcome, Surroundings};
+use super::plugin;
 use super::pods::Pods;
+use super::repair::{Processes, Repairs};
 use super::socket::{Desk, Socket, SocketError};
 use super::watch::{self, Source};
+use crate::config::problem::Problems;
 use crate::exit::Exit;
 
 /// The name of this program.
@@ -39,6 +42,8 @@ enum Failure {
     Socket(#[from] SocketError),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
+    #[error(transparent)]
+    Plugin(#[from] Problems),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] io::Error),
     #[error("cannot start threads: {0}")]
@@ -112,7 +117,17 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
         tasks.spawn(endpoint.serve(Arc::clone(&sources)));
     }
     let source = Source { kubeconfig: options.kubeconfig.clone(), node: options.node.clone() };
-    tasks.spawn(watch::follow(source, Arc::clone(&pods), Arc::clone(&metrics)));
+    tasks.spawn(watch::follow(source.clone(), Arc::clone(&pods), Arc::clone(&metrics)));
+    let repairs = Repairs {
+        options: options.repair.clone(),
+        reconcile_interval: options.reconcile_interval,
+        source,
+        node: Arc::new(plugin::node(options)?),
+        processes: Processes::of(&options.host_proc),
+        pods,
+        metrics: Arc::clone(&metrics),
+    };
+    tasks.spawn(repairs.follow());
     tasks.spawn(installation::keep(Arc::clone(&installation), installed, metrics));
 
     signals.wait().await;

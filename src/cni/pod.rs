@@ -19,7 +19,7 @@ pub struct PodName {
 /// What is known of a pod. What a source cannot know is nothing, which is not the same as empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PodFacts {
-    /// Its UID (`metadata.uid`).
+    /// Its UID, as the node knows it: `metadata.uid`, but for a static pod `kubernetes.io/config.hash`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub uid: Option<String>,
     /// Does it use the node's own network (`spec.hostNetwork`)?

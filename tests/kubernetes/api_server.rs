@@ -274,7 +274,8 @@ fn serve(shared: &Shared, mut stream: TcpStream) -> io::Result<()> {
         let kind = On::of(&request);
         let fault = shared.change(|state| {
             let query: Vec<_> = request.query.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            state.requests.push((kind, format!("{}?{}", request.path, query.join("&"))));
+            let body = String::from_utf8_lossy(&request.body);
+            state.requests.push((kind, format!("{}?{} {body}", request.path, query.join("&"))));
             state.fault(kind, request.token.as_deref())
         });
         match fault {

@@ -7,12 +7,15 @@
     clippy::panic,
     reason = "a test that cannot be set up has failed"
 )]
+#![allow(clippy::print_stderr, reason = "the log of an agent that failed is printed")]
 
+pub mod agent;
 pub mod api_server;
 mod http;
 mod port;
 mod store;
 
+pub use agent::{Agent, DEADLINE, NODE, wait_until};
 pub use api_server::{ApiServer, Fault, On};
 pub use port::Port;
 

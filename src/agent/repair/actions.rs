@@ -28,7 +28,11 @@ pub(super) async fn delete(client: &Client, pod: &Pod) -> Result<(), kube::Error
 ///
 /// # Errors
 /// When the API refuses.
-pub(super) async fn label(client: &Client, pod: &Pod, (key, value): &(String, String)) -> Result<(), kube::Error> {
+pub(super) async fn label(
+    client: &Client,
+    pod: &Pod,
+    (key, value): &(String, String),
+) -> Result<(), kube::Error> {
     let metadata = json!({ "uid": pod.metadata.uid, "labels": { key: value } });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
     pods(client, pod).patch_status(name(pod), &PatchParams::default(), &patch).await.map(drop)

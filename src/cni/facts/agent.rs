@@ -70,10 +70,12 @@ impl<'a> Agent<'a> {
         let mut line =
             serde_json::to_string(&Request { version: VERSION, question }).map_err(|it| it.to_string())?;
         line.push('\n');
-        stream.write_all(line.as_bytes()).map_err(failed)?;
+        // An agent that refuses says so before it has read everything.
+        let written = stream.write_all(line.as_bytes());
         let mut answer = String::new();
         BufReader::new(stream.take(LONGEST_LINE)).read_line(&mut answer).map_err(failed)?;
         if answer.is_empty() {
+            written.map_err(failed)?;
             return Err(format!("it hung up ({})", self.socket.display()));
         }
         let response: Response =

@@ -1,0 +1,254 @@
+//! Pods that started without their rules, and an agent that finds them on its node.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+mod common;
+#[path = "kubernetes/mod.rs"]
+mod kubernetes;
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use common::pod::{assert_same, bare_pod, pod as namespace};
+use common::{BINARY, Namespace};
+use kubernetes::{Agent, ApiServer, Fault, NODE, On, wait_until};
+use serde_json::{Value, json};
+
+/// The processes of a node, as far as the agent looks at them.
+struct Proc {
+    folder: tempfile::TempDir,
+}
+
+impl Proc {
+    fn new() -> Proc {
+        let proc = Proc { folder: tempfile::tempdir().unwrap() };
+        // The first process of the node, in the node's own namespace, with the UID of everybody in its name.
+        proc.put(1, Path::new("/proc/1/ns/net"), "/init.scope", 0);
+        proc
+    }
+
+    fn put(&self, pid: u32, namespace: &Path, cgroup: &str, since: u64) {
+        let folder = self.folder.path().join(pid.to_string());
+        fs::create_dir_all(folder.join("ns")).unwrap();
+        symlink(namespace, folder.join("ns/net")).unwrap();
+        fs::write(folder.join("cgroup"), format!("0::{cgroup}\n")).unwrap();
+        let fields = vec!["0"; 18].join(" ");
+        fs::write(folder.join("stat"), format!("{pid} (a) b) S {fields} {since} 0")).unwrap();
+    }
+}
+
+/// A process of the pod's, whose files the agent finds.
+fn process(pod: &mut Namespace) -> PathBuf {
+    pod.start(&["sh", "-c", "echo ready; exec sleep 1000"], "");
+    let pid = pod.processes().split_whitespace().next().unwrap().to_owned();
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
+}
+
+/// A pod whose validation failed; `how` is its container's status.
+fn broken(name: &str, uid: &str, how: Value) -> Value {
+    let mut pod = kubernetes::pod(NODE, "shop", name, uid);
+    let mut status =
+        json!({"name": "istio-validation", "image": "i", "imageID": "i", "ready": false, "restartCount": 0});
+    status.as_object_mut().unwrap().extend(how.as_object().unwrap().clone());
+    pod["status"]["initContainerStatuses"] = json!([status]);
+    pod
+}
+
+/// It ended once, and nothing was started again: a pod of a Job.
+fn first_end() -> Value {
+    json!({"state": {"terminated": {"exitCode": 126}}, "lastState": {}})
+}
+
+fn agent(server: &ApiServer, proc: &Proc, more: &[&str]) -> Agent {
+    let more = more.iter().map(|it| (*it).to_owned());
+    let more: Vec<String> = more.chain([format!("--host-proc={}", proc.folder.path().display())]).collect();
+    Agent::start_with(tempfile::tempdir().unwrap(), server, &more)
+}
+
+fn has_event(server: &ApiServer, reason: &str, uid: &str) -> bool {
+    server.events().iter().any(|it| it["reason"] == reason && it["involvedObject"]["uid"] == uid)
+}
+
+/// What init would have put there.
+fn expected(role: &str) -> String {
+    let pod = bare_pod(role);
+    let flags = [
+        "-u",
+        "1337",
+        "-i",
+        "*",
+        "-b",
+        "*",
+        "-d",
+        "15020,15021,15090",
+        "-o",
+        "15020",
+        "--redirect-dns",
+        "--capture-all-dns",
+    ];
+    assert!(pod.output(&[&[BINARY, "init"], &flags[..]].concat()).status.success());
+    pod.state()
+}
+
+#[test]
+fn the_rules_are_put_in_at_the_first_failure() {
+    let mut pod = namespace();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    // The application has made a namespace of its own since; systemd writes the UID in its way.
+    let mut nested = bare_pod("nested");
+    let group = "/kubepods.slice/kubepods-pod1234_5678.slice/cri-1.scope";
+    proc.put(77, &process(&mut pod), group, 500);
+    proc.put(78, &process(&mut nested), group, 900);
+    server.put(broken("job", "1234-5678", first_end()));
+    let before = nested.state();
+    let agent = agent(&server, &proc, &[]);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "1234-5678"));
+    assert_same(&pod.state(), &expected("init"), "repaired");
+    assert_same(&nested.state(), &before, "somebody else's");
+    assert!(agent.metric("istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"success\"} 1"));
+}
+
+#[test]
+fn a_pod_without_processes_in_its_cgroup_is_found_by_its_addresses() {
+    let (mut one, mut other) = (namespace(), bare_pod("other"));
+    one.ip("address add 10.1.2.3/32 dev lo");
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut one), "/", 5);
+    proc.put(78, &process(&mut other), "/", 5);
+    let mut pod = broken(
+        "web",
+        "u-1",
+        json!({"state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 126}}}),
+    );
+    pod["status"]["podIPs"] = json!([{"ip": "10.1.2.3"}]);
+    server.put(pod);
+    let before = other.state();
+    let _agent = agent(&server, &proc, &[]);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    assert!(one.state().contains("15006"));
+    assert_same(&other.state(), &before, "somebody else's");
+}
+
+#[test]
+fn what_cannot_be_repaired_is_told_and_tried_again() {
+    let mut pod = namespace();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    server.put(broken("web", "u-1", first_end()));
+    let agent = agent(&server, &proc, &[]);
+    wait_until("the failure is told", || has_event(&server, "InterceptionRepairFailed", "u-1"));
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    let failures = server.events().iter().filter(|it| it["reason"] == "InterceptionRepairFailed").count();
+    assert_eq!(failures, 1, "told once, whatever the number of tries");
+    drop(agent);
+}
+
+#[test]
+fn partial_rules_are_no_obstacle_and_right_ones_are_left_alone() {
+    let mut pod = namespace();
+    pod.text(&["iptables-legacy", "-t", "nat", "-N", "ISTIO_REDIRECT"]);
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    server.put(broken("web", "u-1", first_end()));
+    let agent = agent(&server, &proc, &[]);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    let repaired = pod.state();
+    // The agent starts again, and finds the pod still waiting for its next try.
+    drop(agent);
+    let again = self::agent(&server, &proc, &[]);
+    let skipped = "istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"skip\"} 1";
+    wait_until("it was looked at", || again.metric(skipped));
+    assert_same(&repaired, &pod.state(), "looked at again");
+}
+
+#[test]
+fn pods_that_are_none_of_the_mesh_are_not_repaired() {
+    let mut pod = namespace();
+    let before = pod.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    let mut own = broken("own", "u-1", first_end());
+    own["spec"]["initContainers"].as_array_mut().unwrap().push(json!({"name": "istio-init", "image": "i"}));
+    server.put(own);
+    let agent = agent(&server, &proc, &[]);
+    let skipped = "istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"skip\"} 1";
+    wait_until("it was looked at", || agent.metric(skipped));
+    assert_same(&before, &pod.state(), "somebody else's");
+}
+
+#[test]
+fn a_broken_pod_is_deleted_only_as_it_was_seen() {
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    server.inject(On::Delete, Fault::Status(500), 1);
+    server.put(broken("web", "u-1", first_end()));
+    server.put(kubernetes::pod(NODE, "shop", "fine", "u-2"));
+    let agent = agent(&server, &proc, &["--repair-delete-pods"]);
+    wait_until("it is gone", || server.get("shop", "web").is_none());
+    wait_until("that is told", || has_event(&server, "DeleteBrokenPod", "u-1"));
+    assert!(server.get("shop", "fine").is_some());
+    let requests = server.requests(On::Delete);
+    assert!(requests.iter().all(|it| it.contains("u-1") && it.contains("resourceVersion")), "{requests:?}");
+    drop(agent);
+}
+
+#[test]
+fn a_broken_pod_is_labelled_once() {
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    server.put(broken("web", "u-1", first_end()));
+    let agent = agent(&server, &proc, &["--repair-label-pods", "--repair-broken-pod-label-key=broken"]);
+    let label = || server.get("shop", "web").unwrap()["metadata"]["labels"]["broken"].clone();
+    wait_until("it is labelled", || label() == "true");
+    wait_until("that is told", || has_event(&server, "LabelBrokenPod", "u-1"));
+    assert!(server.get("shop", "web").unwrap()["metadata"]["labels"]["app"] == "web");
+    drop(agent);
+}
+
+#[test]
+fn drift_is_found_and_mended_when_that_is_asked_for() {
+    let mut pod = namespace();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    let mut running = kubernetes::pod(NODE, "shop", "web", "u-1");
+    running["status"]["phase"] = json!("Running");
+    server.put(running);
+    let agent = agent(&server, &proc, &["--reconcile-interval=300ms"]);
+    wait_until("the rules are there", || pod.state().contains("15006"));
+    let right = pod.state();
+    pod.text(&["nft", "flush", "ruleset"]);
+    wait_until("the rules are there again", || pod.state() == right);
+    wait_until("that is counted", || agent.metric("mesh_intercept_drift_found_total 2"));
+    assert!(has_event(&server, "InterceptionDrift", "u-1"));
+}
+
+#[test]
+fn the_plugin_asks_the_api_server_when_it_is_told_to() {
+    use std::io::Write;
+    use std::process::{Command, Stdio};
+    let pod = namespace();
+    let server = ApiServer::start();
+    server.put(kubernetes::pod(NODE, "shop", "web", "u-1"));
+    let folder = tempfile::tempdir().unwrap();
+    let conf = json!({
+        "cniVersion": "1.0.0", "name": "n", "type": "t", "cni_agent_run_dir": folder.path(),
+        "pod_facts": ["kubeconfig"], "kubeconfig": server.kubeconfig(folder.path()),
+    });
+    let mut child = Command::new(env!("CARGO_BIN_EXE_mesh-intercept-agent"))
+        .env_clear()
+        .envs([
+            ("CNI_COMMAND", "ADD"),
+            ("CNI_CONTAINERID", "a"),
+            ("CNI_NETNS", pod.path().to_str().unwrap()),
+            ("CNI_IFNAME", "eth0"),
+            ("CNI_PATH", "/nowhere"),
+            ("CNI_ARGS", "K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web;K8S_POD_UID=u-1"),
+        ])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(conf.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(pod.state().contains("15006"));
+}
