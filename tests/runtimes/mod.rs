@@ -14,6 +14,7 @@
 
 pub mod actors;
 pub mod agent;
+pub mod cri;
 pub mod image;
 pub mod node;
 pub mod plugin;
