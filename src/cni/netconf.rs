@@ -78,8 +78,15 @@ struct Keys {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct RuntimeKeys {
-    #[serde(rename = "io.kubernetes.cri.pod-annotations")]
+    #[serde(rename = "io.kubernetes.cri.pod-annotations", deserialize_with = "annotations")]
     pod_annotations: Option<BTreeMap<String, String>>,
+}
+
+/// Of a pod without annotations containerd says `null`: that there are none is known.
+fn annotations<'de, D: serde::Deserializer<'de>>(
+    source: D,
+) -> Result<Option<BTreeMap<String, String>>, D::Error> {
+    Option::deserialize(source).map(|said| Some(said.unwrap_or_default()))
 }
 
 #[derive(Debug, Deserialize)]
