@@ -1,0 +1,12 @@
+//! The part of the node agent that installs the plugin and its configuration.
+
+#![cfg(feature = "agent")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot be set up has failed"
+)]
+#![allow(unreachable_pub, reason = "each module uses its own part of the others")]
+
+mod documents;
