@@ -9,4 +9,14 @@
 )]
 #![allow(unreachable_pub, reason = "each module uses its own part of the others")]
 
+#[path = "../common/mod.rs"]
+#[macro_use]
+#[allow(unused_macros, reason = "for each back end")]
+mod common;
+mod choice;
+mod deed;
+mod disk;
 mod documents;
+mod killed;
+mod node;
+mod racing;

@@ -1,12 +1,28 @@
 //! Puts the plugin and its configuration where the container runtime looks for them.
 //!
-//! The text of a list is edited without changing a byte that is not ours ([`document`]).
+//! What has to be written follows from what is in the folder alone ([`plan`]); the text of a list is edited without
+//! changing a byte that is not ours ([`document`]); a file is replaced all at once, and only as long as it is what the
+//! edit was based on ([`folder`]). [`Installer`] puts these together. Files of others are never renamed, and never
+//! removed.
 
+mod contention;
+pub mod discovery;
 pub mod document;
 pub mod entry;
+pub mod folder;
+mod install;
 mod members;
+pub mod options;
+pub mod plan;
+mod program;
 mod splice;
 mod style;
+mod temporary;
+pub mod trouble;
 pub mod version;
+pub mod warning;
 
 pub use entry::{Entry, EntryError};
+pub use install::{Error, Installer, Outcome, Removal, State};
+pub use options::{Chain, Mode, Options, OptionsError, Program};
+pub use warning::Warning;
