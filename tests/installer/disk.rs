@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use mesh_intercept::agent::installer::changes::Changes;
 use mesh_intercept::agent::installer::{Removal, State, Warning};
 use nix::mount::{MsFlags, mount};
 
@@ -187,4 +188,27 @@ fn temporary_files_of_ended_runs_go_when_something_is_written() {
     node.write(".other-12-0.tmp", "theirs");
     node.install();
     assert_eq!(node.names(), [".other-12-0.tmp", "10-net.conflist"]);
+}
+
+#[test]
+fn changes_in_the_folders_are_told() {
+    let node = Node::new(&[]);
+    let later = node.root().join("later");
+    let changes = Changes::watch(vec![node.root().join("net.d"), later.clone()]).unwrap();
+    let soon = Duration::from_millis(20);
+    let long = Duration::from_secs(30);
+    assert!(!changes.wait(soon).unwrap());
+    for write in [
+        &(|| node.write("x.conf", "1")) as &dyn Fn(),
+        &|| fs::rename(node.path("x.conf"), node.path("y.conf")).unwrap(),
+        &|| node.remove("y.conf"),
+    ] {
+        write();
+        assert!(changes.wait(long).unwrap());
+        assert!(!changes.wait(soon).unwrap(), "each is told once");
+    }
+    fs::create_dir(&later).unwrap();
+    assert!(!changes.wait(soon).unwrap());
+    fs::write(later.join("z"), "").unwrap();
+    assert!(changes.wait(long).unwrap());
 }

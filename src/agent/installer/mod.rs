@@ -5,6 +5,7 @@
 //! edit was based on ([`folder`]). [`Installer`] puts these together. Files of others are never renamed, and never
 //! removed.
 
+pub mod changes;
 mod contention;
 pub mod discovery;
 pub mod document;
