@@ -7,20 +7,17 @@
 mod kubernetes;
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::io::Write;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use kubernetes::{Agent, ApiServer, DEADLINE, Fault, NODE, On, Port, pod, wait_until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use serde_json::{Value, json};
-use tempfile::TempDir;
+use kubernetes::{Agent, ApiServer, Fault, NODE, On, pod, wait_until};
+use nix::sys::signal::Signal;
+use serde_json::json;
 
 fn served(names: &[&str]) -> ApiServer {
     let server = ApiServer::start();
@@ -334,14 +331,14 @@ fn reports_show_in_the_metrics_and_in_the_log() {
             "result": result, "reason": reason, "message": message, "duration_us": 3000,
         }))
     };
-    assert_eq!(report("installed", "applied", ""), json!({"version": 1, "ok": true}));
+    assert_eq!(report("installed", "installed", ""), json!({"version": 1, "ok": true}));
     report("skipped", "host_network", "");
-    report("failed", "timeout", "no facts\nin time");
+    report("failed", "no_facts", "no facts\nin time");
     report("failed", "what nobody has thought of", "");
     for line in [
-        "mesh_intercept_cni_adds_total{result=\"installed\",reason=\"applied\"} 1",
+        "mesh_intercept_cni_adds_total{result=\"installed\",reason=\"installed\"} 1",
         "mesh_intercept_cni_adds_total{result=\"skipped\",reason=\"host_network\"} 1",
-        "mesh_intercept_cni_adds_total{result=\"failed\",reason=\"timeout\"} 1",
+        "mesh_intercept_cni_adds_total{result=\"failed\",reason=\"no_facts\"} 1",
         "mesh_intercept_cni_adds_total{result=\"failed\",reason=\"other\"} 1",
         "mesh_intercept_cni_add_duration_seconds_count 4",
         "istio_cni_install_ready 1",

@@ -11,7 +11,9 @@ use tracing::{error, info};
 
 use super::metrics::Metrics;
 
-/// How often the installation is looked at.
+/// How soon the installation may be looked at again.
+const SHORTEST: Duration = Duration::from_millis(100);
+/// How often the installation is looked at, whether something has changed or not.
 const PERIOD: Duration = Duration::from_secs(5);
 /// So many failures in a row, and the agent is not ready any more: one is what every rewrite by another program looks
 /// like for a moment.
@@ -57,25 +59,16 @@ pub trait Installation: Send + Sync + 'static {
     /// When something is still not in place.
     fn ensure(&self) -> Result<bool, NotInstalled>;
 
+    /// Returns when something may have changed, and at the latest then.
+    fn wait(&self, at_most: Duration) {
+        std::thread::sleep(at_most);
+    }
+
     /// Takes the configuration out, and then what nobody needs any more.
     ///
     /// # Errors
     /// When something is still there that should not be.
     fn uninstall(&self) -> Result<(), NotInstalled>;
-}
-
-/// For an agent that installs nothing.
-#[derive(Clone, Copy, Debug)]
-pub struct Nothing;
-
-impl Installation for Nothing {
-    fn ensure(&self) -> Result<bool, NotInstalled> {
-        Ok(false)
-    }
-
-    fn uninstall(&self) -> Result<(), NotInstalled> {
-        Ok(())
-    }
 }
 
 /// An installation that is looked at by one at a time, and not any more once it was taken out.
@@ -99,6 +92,10 @@ impl Kept {
     fn ensure(&self) -> Result<bool, NotInstalled> {
         let is_over = self.is_over.lock().unwrap_or_else(PoisonError::into_inner);
         if *is_over { Ok(false) } else { self.installation.ensure() }
+    }
+
+    fn wait(&self) {
+        self.installation.wait(PERIOD);
     }
 
     /// Takes the configuration out, for good. Blocks.
@@ -131,12 +128,14 @@ impl Installed {
 pub async fn keep(installation: Arc<Kept>, installed: Arc<Installed>, metrics: Arc<Metrics>) {
     let mut state = Keeper { installed, metrics, failures: 0, last: None };
     loop {
-        let installation = Arc::clone(&installation);
-        match spawn_blocking(move || installation.ensure()).await {
+        let (looked, waiting) = (Arc::clone(&installation), Arc::clone(&installation));
+        match spawn_blocking(move || looked.ensure()).await {
             Ok(outcome) => state.note(outcome),
             Err(error) => error!("the installation could not be looked at: {error}"),
         }
-        sleep(PERIOD).await;
+        // Another program that writes all day must not keep the agent busy.
+        sleep(SHORTEST).await;
+        let _ = spawn_blocking(move || waiting.wait()).await;
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Install {
     pub net_directory: PathBuf,
     /// The runtime's folder of plugins, as the agent sees it.
     pub bin_directory: PathBuf,
+    /// The plugin's program, to be copied there.
+    pub plugin: PathBuf,
     /// May the group of a new configuration file read it?
     pub group_read: bool,
     /// Namespaces whose pods the plugin leaves alone.
@@ -200,6 +202,7 @@ fn install(reader: &mut Reader, level: LevelFilter) -> Install {
         owned_config: owned.then_some(owned_name),
         net_directory: reader.parsed(&NET_DIRECTORY, absolute),
         bin_directory: reader.parsed(&BIN_DIRECTORY, absolute),
+        plugin: reader.parsed(&PLUGIN, plugin),
         group_read: reader.switch(&GROUP_READ),
         excluded_namespaces: lists::items(&excluded).map(str::to_owned).collect(),
         pod_namespace: reader.text(&POD_NAMESPACE),
@@ -263,6 +266,16 @@ fn endpoints(reader: &mut Reader) -> Endpoints {
         reader.fault(&MONITORING_PORT, &port, "the same port as --health-port: take another, or 0 for none");
     }
     endpoints
+}
+
+/// The plugin lies next to the agent, unless it is said where.
+fn plugin(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        let own = std::env::current_exe()
+            .map_err(|error| format!("the agent's own program is unknown: {error}"))?;
+        return Ok(own.with_file_name("mesh-intercept"));
+    }
+    absolute(text)
 }
 
 fn selector(text: &str) -> Result<Option<Selector>, String> {

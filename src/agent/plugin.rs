@@ -1,13 +1,21 @@
 //! The plugin as the agent sets it up: what its configuration says, and what the agent itself follows when it repairs.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
+use tracing::{info, warn};
 
+use super::installation::{InstallResult, Installation, NotInstalled};
+use super::installer::changes::Changes;
+use super::installer::options::DEFAULT_STANDALONE;
+use super::installer::{Chain, Entry, Error, Installer, Mode, Program, Removal, State, entry as installed};
 use super::options::{Install, Options};
 use crate::cni::interception::Node;
 use crate::cni::netconf::{NetConf, POD_ANNOTATIONS};
 use crate::cni::protocol::VERSIONS;
+use crate::cni::sandboxes::Sandboxes;
 use crate::config::problem::Problems;
 
 /// The node's own os-release, seen through its first process.
@@ -46,6 +54,97 @@ pub(super) fn node(options: &Options) -> Result<Node, Problems> {
     }
 }
 
-fn os_release(host_proc: &Path) -> std::path::PathBuf {
+fn os_release(host_proc: &Path) -> PathBuf {
     host_proc.join(OS_RELEASE)
+}
+
+/// The plugin and its configuration on this node.
+pub(super) struct Installed {
+    installer: Mutex<Installer>,
+    folders: Vec<PathBuf>,
+    bin_directory: PathBuf,
+    sandboxes: Sandboxes,
+}
+
+impl Installed {
+    /// What the options ask for.
+    ///
+    /// # Errors
+    /// When they contradict each other.
+    pub(super) fn new(options: &Options) -> Result<Installed, String> {
+        let install = &options.install;
+        let copy = install.owned_config.clone();
+        let chain = Chain {
+            primary: install.conf_name.clone(),
+            copy: copy.clone().unwrap_or_else(|| Chain::default().copy),
+        };
+        let mode = match (install.chained, copy) {
+            (false, _) => Mode::Standalone {
+                name: install.conf_name.clone().unwrap_or_else(|| DEFAULT_STANDALONE.to_owned()),
+            },
+            (true, Some(_)) => Mode::OwnedCopy(chain),
+            (true, None) => Mode::Chained(chain),
+        };
+        let entry = Entry::new(entry(options), installed::DEFAULT_KIND).map_err(|error| error.to_string())?;
+        let program = Program { source: install.plugin.clone(), folder: install.bin_directory.clone() };
+        let installer = Installer::new(super::installer::Options {
+            folder: install.net_directory.clone(),
+            entry,
+            mode,
+            group_read: install.group_read,
+            program: Some(program),
+        });
+        Ok(Installed {
+            installer: Mutex::new(installer.map_err(|error| error.to_string())?),
+            folders: vec![install.net_directory.clone(), install.bin_directory.clone()],
+            bin_directory: install.bin_directory.clone(),
+            sandboxes: Sandboxes::of(&options.run_directory),
+        })
+    }
+
+    fn not_installed(&self, error: &Error) -> NotInstalled {
+        let is_program =
+            matches!(error, Error::System(trouble) if trouble.path.starts_with(&self.bin_directory));
+        let result = if is_program { InstallResult::CopyBinaries } else { InstallResult::CreateConfig };
+        NotInstalled { result, message: error.to_string() }
+    }
+}
+
+impl Installation for Installed {
+    fn ensure(&self) -> Result<bool, NotInstalled> {
+        let mut installer = self.installer.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = installer.ensure().map_err(|error| self.not_installed(&error))?;
+        let message = match outcome.state {
+            State::Installed(_) => return Ok(!outcome.changed.is_empty()),
+            State::Waiting(awaited) => format!("there is no network configuration to join yet ({awaited:?})"),
+            State::GivingWay { file, .. } => {
+                format!("another program keeps rewriting {}: giving way to it for a while", file.display())
+            }
+        };
+        Err(NotInstalled { result: InstallResult::CreateConfig, message })
+    }
+
+    fn wait(&self, at_most: Duration) {
+        let waited = Changes::watch(self.folders.clone()).and_then(|changes| changes.wait(at_most));
+        if let Err(trouble) = waited {
+            warn!("changes of the node's folders are noticed late: {trouble}");
+            std::thread::sleep(at_most);
+        }
+    }
+
+    fn uninstall(&self) -> Result<(), NotInstalled> {
+        let mut installer = self.installer.lock().unwrap_or_else(PoisonError::into_inner);
+        // The runtime calls the plugin once more for each sandbox that was made with it, and cannot remove a sandbox
+        // whose plugin is not there.
+        let removal = match self.sandboxes.is_any() {
+            Ok(false) => Removal::RemoveProgram,
+            _ => Removal::KeepProgram,
+        };
+        let outcome = installer.uninstall(removal).map_err(|error| self.not_installed(&error))?;
+        if removal == Removal::KeepProgram {
+            info!("the plugin's program stays: sandboxes of this node still need it to be removed");
+        }
+        info!(changed = ?outcome.changed, "uninstalled");
+        Ok(())
+    }
 }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::endpoints::{Endpoint, EndpointError, Sources, Subject};
-use super::installation::{self, Installed, Kept, Nothing};
+use super::installation::{self, Installed, Kept};
 use super::logging;
 use super::metrics::Metrics;
 use super::options::{Options, Outcome, Surroundings};
@@ -67,7 +67,13 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         }
     };
     logging::start(options.logs);
-    let installation = installation(&options);
+    let installation = match plugin::Installed::new(&options) {
+        Ok(plugin) => Arc::new(Kept::new(plugin)),
+        Err(reason) => {
+            error!("{reason}");
+            return Exit::BadInput;
+        }
+    };
     match start(&options, installation) {
         Ok(()) => Exit::Done,
         Err(failure) => {
@@ -75,11 +81,6 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
             Exit::Environment
         }
     }
-}
-
-/// What installs the plugin.
-fn installation(_options: &Options) -> Arc<Kept> {
-    Arc::new(Kept::new(Nothing))
 }
 
 fn start(options: &Options, installation: Arc<Kept>) -> Result<(), Failure> {

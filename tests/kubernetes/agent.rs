@@ -20,6 +20,9 @@ use super::{ApiServer, Port};
 pub const DEADLINE: Duration = Duration::from_secs(60);
 pub const NODE: &str = "node-1";
 
+/// The network configuration that the agent finds.
+pub const NETWORK: &str = "{\n  \"cniVersion\": \"1.0.0\",\n  \"name\": \"net\",\n  \"plugins\": [\n    {\"type\": \"bridge\"}\n  ]\n}\n";
+
 /// An agent, ended with the test.
 pub struct Agent {
     pub child: Child,
@@ -47,6 +50,14 @@ impl Agent {
 
     pub fn start_with(folder: TempDir, server: &ApiServer, more: &[String]) -> Agent {
         let (health, monitoring) = (Port::reserve(), Port::reserve());
+        // A node on which another plugin makes the network.
+        let (net, bin) = (folder.path().join("net.d"), folder.path().join("bin"));
+        for folder in [&net, &bin] {
+            fs::create_dir_all(folder).unwrap();
+        }
+        if !net.join("10-net.conflist").exists() {
+            fs::write(net.join("10-net.conflist"), NETWORK).unwrap();
+        }
         let child = Command::new(env!("CARGO_BIN_EXE_mesh-intercept-agent"))
             .args(["--node-name", NODE, "--listen-address", "127.0.0.1", "--log-level", "debug"])
             .arg("--kubeconfig")
@@ -57,6 +68,9 @@ impl Agent {
                 format!("--health-port={}", health.number),
                 format!("--monitoring-port={}", monitoring.number),
             ])
+            .arg("--plugin-program=/bin/true")
+            .arg(format!("--mounted-cni-net-dir={}", net.display()))
+            .arg(format!("--mounted-cni-bin-dir={}", bin.display()))
             .args(more)
             .stderr(File::options().create(true).append(true).open(folder.path().join("log")).unwrap())
             .spawn()

@@ -1,6 +1,6 @@
 //! A Kubernetes API server for tests: as much of it as a node agent meets, and everything that can go wrong with it.
 
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test file uses its own part")]
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -15,7 +15,7 @@ mod http;
 mod port;
 mod store;
 
-pub use agent::{Agent, DEADLINE, NODE, wait_until};
+pub use agent::{Agent, DEADLINE, NETWORK, NODE, wait_until};
 pub use api_server::{ApiServer, Fault, On};
 pub use port::Port;
 

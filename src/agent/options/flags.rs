@@ -109,6 +109,10 @@ flags! {
         "host-proc", "FOLDER", &["HOST_PROC"], "/host/proc",
         "The node's /proc, where the agent sees it: pods that are repaired are found there",
     );
+    PLUGIN = value(
+        "plugin-program", "FILE", &["PLUGIN_PROGRAM"], "",
+        "The plugin's program, which is copied there [default: mesh-intercept, next to the agent]",
+    );
     GROUP_READ = switch(
         "cni-conf-group-read", &["CNI_CONF_GROUP_READ"], "false",
         "New configuration files have the mode 0640 instead of 0600",

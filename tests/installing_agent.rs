@@ -1,0 +1,127 @@
+//! The agent installs the plugin, keeps it there, and takes it out only when it is told to.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+
+#[path = "kubernetes/mod.rs"]
+mod kubernetes;
+
+use std::fs;
+use std::path::PathBuf;
+
+use kubernetes::{Agent, ApiServer, NETWORK, wait_until};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+
+fn start(more: &[&str]) -> (ApiServer, Agent) {
+    let server = ApiServer::start();
+    let more: Vec<String> = more.iter().map(|it| (*it).to_owned()).collect();
+    let agent = Agent::start_with(tempfile::tempdir().unwrap(), &server, &more);
+    (server, agent)
+}
+
+fn network(agent: &Agent) -> PathBuf {
+    agent.folder.path().join("net.d/10-net.conflist")
+}
+
+fn program(agent: &Agent) -> PathBuf {
+    agent.folder.path().join("bin/mesh-intercept-cni")
+}
+
+/// The types of the plugins in the list.
+fn chain(agent: &Agent) -> Vec<String> {
+    let Ok(list) = serde_json::from_slice::<Value>(&fs::read(network(agent)).unwrap()) else { return vec![] };
+    list["plugins"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap().to_owned()).collect()
+}
+
+fn has_entry(agent: &Agent) -> bool {
+    chain(agent) == ["bridge", "mesh-intercept-cni"]
+}
+
+fn end(agent: &mut Agent) {
+    agent.signal(Signal::SIGTERM);
+    assert!(agent.child.wait().unwrap().success());
+}
+
+#[test]
+fn the_plugin_is_installed_and_told_where_the_agent_is() {
+    let (_server, agent) = start(&["--exclude-namespaces=kube-system,other", "--pod-namespace=mesh"]);
+    wait_until("the agent is ready", || agent.is_ready());
+    assert_eq!(fs::read(program(&agent)).unwrap(), fs::read("/bin/true").unwrap());
+    let list: Value = serde_json::from_slice(&fs::read(network(&agent)).unwrap()).unwrap();
+    let entry = &list["plugins"][1];
+    assert_eq!(entry["type"], "mesh-intercept-cni");
+    assert_eq!(entry["cni_agent_run_dir"], agent.folder.path().join("run").to_str().unwrap());
+    assert_eq!(entry["exclude_namespaces"], serde_json::json!(["kube-system", "other"]));
+    assert_eq!(entry["pod_namespace"], "mesh");
+    assert_eq!(entry["capabilities"]["io.kubernetes.cri.pod-annotations"], true);
+    assert!(agent.metric("istio_cni_install_ready 1"));
+    // What somebody else wrote is there to the byte.
+    assert!(fs::read_to_string(network(&agent)).unwrap().contains("{\"type\": \"bridge\"}"));
+}
+
+#[test]
+fn what_others_take_away_comes_back() {
+    let (_server, agent) = start(&[]);
+    wait_until("it is installed", || has_entry(&agent) && program(&agent).exists());
+    fs::write(network(&agent), NETWORK).unwrap();
+    wait_until("the entry is back", || has_entry(&agent));
+    fs::remove_file(program(&agent)).unwrap();
+    wait_until("the program is back", || program(&agent).exists());
+    // A new file in front of the one that was edited is the one that the runtime reads now.
+    let earlier = agent.folder.path().join("net.d/05-earlier.conflist");
+    fs::write(&earlier, NETWORK).unwrap();
+    wait_until("the earlier file has it", || {
+        fs::read_to_string(&earlier).unwrap().contains("mesh-intercept-cni")
+    });
+}
+
+#[test]
+fn an_agent_that_ends_leaves_everything_in_place() {
+    let (_server, mut agent) = start(&[]);
+    wait_until("it is installed", || has_entry(&agent));
+    end(&mut agent);
+    assert!(has_entry(&agent) && program(&agent).exists());
+}
+
+#[test]
+fn an_agent_that_uninstalls_leaves_what_was_there_before() {
+    let (_server, mut agent) = start(&["--uninstall"]);
+    wait_until("it is installed", || has_entry(&agent));
+    end(&mut agent);
+    assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+    assert!(!program(&agent).exists());
+}
+
+#[test]
+fn the_program_stays_as_long_as_a_sandbox_may_need_it() {
+    let (_server, mut agent) = start(&["--uninstall"]);
+    wait_until("it is installed", || has_entry(&agent));
+    let sandboxes = agent.folder.path().join("run/sandboxes");
+    fs::create_dir_all(&sandboxes).unwrap();
+    fs::write(sandboxes.join("a@eth0.json"), "{}").unwrap();
+    end(&mut agent);
+    assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+    assert!(program(&agent).exists());
+}
+
+#[test]
+fn a_copy_of_its_own_leaves_the_primary_as_it_is() {
+    let (_server, mut agent) = start(&["--owned-config", "--uninstall"]);
+    let copy = agent.folder.path().join("net.d/02-mesh-intercept.conflist");
+    wait_until("the copy is there", || {
+        fs::read_to_string(&copy).is_ok_and(|text| text.contains("mesh-intercept-cni"))
+    });
+    assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+    end(&mut agent);
+    // istio-cni would have removed the primary: its cleanup and its writing disagree about which file is its own.
+    assert!(!copy.exists());
+    assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+}
+
+#[test]
+fn without_a_network_to_join_the_agent_is_not_ready_and_says_so() {
+    let (_server, agent) = start(&["--cni-conf-name=99-none.conflist"]);
+    wait_until("it says so", || agent.log().contains("99-none.conflist"));
+    assert!(!agent.is_ready());
+    assert!(agent.metric("istio_cni_install_ready 0"));
+}
