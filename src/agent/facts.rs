@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{self as api, Pod, PodSpec};
 
+use crate::cni::decision::PROXY;
 use crate::cni::pod::{Container, PodFacts};
+use crate::cni::settings::VALIDATION;
 
 /// Where `kubectl apply` keeps a copy of the whole object: as large as the rest, and nobody here reads it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -66,16 +68,21 @@ fn container_of(spec: &PodSpec, container: &api::Container, is_init: bool) -> Co
     let shared = spec.security_context.as_ref();
     let user = own.and_then(|it| it.run_as_user).or(shared.and_then(|it| it.run_as_user));
     let group = own.and_then(|it| it.run_as_group).or(shared.and_then(|it| it.run_as_group));
+    // What nobody asks for stays away from the socket and the logs: arguments and variables may be secrets.
+    let is_read = SPEAKING.contains(&container.name.as_str());
     Container {
         name: container.name.clone(),
         is_init,
         restarts_always: container.restart_policy.as_deref().or(of_pod) == Some("Always"),
-        args: container.args.clone().unwrap_or_default(),
-        env: environment(container),
+        args: container.args.clone().filter(|_| is_read).unwrap_or_default(),
+        env: if is_read { environment(container) } else { BTreeMap::new() },
         run_as_user: user.and_then(|id| id.try_into().ok()),
         run_as_group: group.and_then(|id| id.try_into().ok()),
     }
 }
+
+/// The containers whose arguments and variables say something about the rules.
+const SPEAKING: [&str; 2] = [PROXY, VALIDATION];
 
 /// Of two variables with one name, the later counts: a literal before a `valueFrom` is not what the container gets.
 fn environment(container: &api::Container) -> BTreeMap<String, String> {

@@ -223,7 +223,7 @@ mod tests {
         metrics.install(InstallResult::Success);
         metrics.install_ready(true);
         metrics.repair(RepairType::Delete, RepairResult::Fail);
-        metrics.add(&report(AddResult::Installed, "applied"));
+        metrics.add(&report(AddResult::Installed, "installed"));
         metrics.drift();
         metrics.pods(3);
         metrics.watch_up(true);
@@ -232,7 +232,7 @@ mod tests {
             "istio_cni_installs_total{result=\"SUCCESS\"} 1",
             "istio_cni_install_ready 1",
             "istio_cni_repair_pods_repaired_total{type=\"delete\",result=\"fail\"} 1",
-            "mesh_intercept_cni_adds_total{result=\"installed\",reason=\"applied\"} 1",
+            "mesh_intercept_cni_adds_total{result=\"installed\",reason=\"installed\"} 1",
             "mesh_intercept_cni_add_duration_seconds_count 1",
             "mesh_intercept_cni_add_duration_seconds_bucket{le=\"0.002\"} 1",
             "mesh_intercept_drift_found_total 1",

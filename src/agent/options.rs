@@ -59,6 +59,8 @@ pub struct Install {
     pub bin_directory: PathBuf,
     /// The plugin's program, to be copied there.
     pub plugin: PathBuf,
+    /// More keys of the plugin's configuration; they beat those that follow from other flags.
+    pub plugin_config: serde_json::Map<String, serde_json::Value>,
     /// May the group of a new configuration file read it?
     pub group_read: bool,
     /// Namespaces whose pods the plugin leaves alone.
@@ -203,6 +205,9 @@ fn install(reader: &mut Reader, level: LevelFilter) -> Install {
         net_directory: reader.parsed(&NET_DIRECTORY, absolute),
         bin_directory: reader.parsed(&BIN_DIRECTORY, absolute),
         plugin: reader.parsed(&PLUGIN, plugin),
+        plugin_config: reader.parsed(&PLUGIN_CONFIG, |text| {
+            serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
+        }),
         group_read: reader.switch(&GROUP_READ),
         excluded_namespaces: lists::items(&excluded).map(str::to_owned).collect(),
         pod_namespace: reader.text(&POD_NAMESPACE),

@@ -16,7 +16,7 @@ use crate::cni::interception::Node;
 use crate::cni::netconf::{NetConf, POD_ANNOTATIONS};
 use crate::cni::protocol::VERSIONS;
 use crate::cni::sandboxes::Sandboxes;
-use crate::config::problem::Problems;
+use crate::config::problem::{Problem, Problems};
 
 /// The node's own os-release, seen through its first process.
 const OS_RELEASE: &str = "1/root/etc/os-release";
@@ -35,6 +35,7 @@ pub(super) fn entry(options: &Options) -> Value {
     if *native_nftables == Some(true) {
         entry.insert("native_nftables".to_owned(), json!(true));
     }
+    entry.extend(options.install.plugin_config.clone());
     Value::Object(entry)
 }
 
@@ -48,10 +49,12 @@ pub(super) fn node(options: &Options) -> Result<Node, Problems> {
         keys.insert("cniVersion".to_owned(), json!(VERSIONS[VERSIONS.len() - 1]));
         keys.insert("host_os_release".to_owned(), json!(os_release(&options.host_proc)));
     }
-    match NetConf::parse(&conf.to_string()) {
-        Ok(conf) => Node::of(&conf),
-        Err(error) => unreachable!("the agent's own entry: {}", error.message),
-    }
+    let conf = NetConf::parse(&conf.to_string()).map_err(|error| {
+        let mut problems = Problems::default();
+        problems.push(Problem { origin: None, item: "--plugin-config".to_owned(), reason: error.message });
+        problems
+    })?;
+    Node::of(&conf)
 }
 
 fn os_release(host_proc: &Path) -> PathBuf {

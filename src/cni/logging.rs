@@ -33,6 +33,11 @@ pub(super) fn start(conf: &NetConf, invocation: &Invocation) {
     };
     let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
     let _ = builder.json().flatten_event(true).try_init();
+    if conf.is_ambient_expected {
+        tracing::warn!(
+            "ambient_enabled is set: pods without sidecars are not handled here, and stay outside of the mesh"
+        );
+    }
     tracing::debug!(?invocation, ?conf, "called");
 }
 

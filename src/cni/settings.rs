@@ -16,7 +16,7 @@ use crate::config::settings::{
 use crate::config::typed::{Origin, Settings};
 
 /// The container that istio's injector adds for CNI pods. It is told everything that istio-init would have been told.
-const VALIDATION: &str = "istio-validation";
+pub const VALIDATION: &str = "istio-validation";
 
 /// A setting that an annotation makes.
 struct Annotated {

@@ -113,6 +113,10 @@ flags! {
         "plugin-program", "FILE", &["PLUGIN_PROGRAM"], "",
         "The plugin's program, which is copied there [default: mesh-intercept, next to the agent]",
     );
+    PLUGIN_CONFIG = value(
+        "plugin-config", "JSON", &["PLUGIN_CONFIG"], "{}",
+        "More keys of the plugin's configuration, such as {\"time_budget\": \"10s\", \"flags\": [\"--dual-stack\"]}",
+    );
     GROUP_READ = switch(
         "cni-conf-group-read", &["CNI_CONF_GROUP_READ"], "false",
         "New configuration files have the mode 0640 instead of 0600",
