@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use common::pod::{assert_same, bare_pod, pod};
+use common::users::UserNamespace;
 use common::{BINARY, Lab, Namespace, app, isolate, peer, proxy};
 use mesh_intercept::cni::agent_protocol::{
     AddResult, Answer, Question, Refusal, Report, Request, Response, VERSION,
@@ -542,35 +543,8 @@ fn the_protocol_is_that_of_the_specification() {
 fn a_namespace_of_another_user_namespace_is_worked_on_from_outside() {
     // hostUsers: false. The user namespace maps 1337 and 1000 to other ids of the node.
     isolate("");
-    let mut holder = Command::new("setpriv")
-        .args([
-            "--pdeathsig",
-            "KILL",
-            "unshare",
-            "--user",
-            "--net",
-            "sh",
-            "-c",
-            "echo ready; exec sleep 1000",
-        ])
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(holder.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert_eq!(line, "ready\n");
-    for map in ["uid_map", "gid_map"] {
-        std::fs::write(format!("/proc/{}/{map}", holder.id()), "0 100000 65536\n").unwrap();
-    }
-    let pid = holder.id().to_string();
-    let inside = |words: &[&str]| {
-        let enter = ["--target", &pid, "--user", "--net", "--setuid=0", "--setgid=0"];
-        Command::new("nsenter").args(enter).args(words).output().unwrap()
-    };
-    let network = "ip link set lo up && ip link add eth0 type veth peer name eth1 && ip link set eth0 up && \
-                   ip link set eth1 up && ip address add 10.0.0.2/24 dev eth0 && ip route add default dev eth0";
-    assert!(inside(&["sh", "-c", network]).status.success());
-    let netns = PathBuf::from(format!("/proc/{}/ns/net", holder.id()));
+    let pod = UserNamespace::new();
+    let netns = pod.network();
     let node = Node::new(&[("web", meshed("web", &[]))]);
     node.call("ADD", &netns, "web", json!({})).ok();
     node.call("CHECK", &netns, "web", json!({})).ok();
@@ -589,9 +563,7 @@ def call(uid):
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 print(call(1000), call(1337))
 "#;
-    let output = inside(&["/usr/bin/python3", "-c", program]);
-    holder.kill().unwrap();
-    holder.wait().unwrap();
+    let output = pod.inside(&["/usr/bin/python3", "-c", program]);
     // The application's call reaches the proxy; the proxy's own leaves, to where nobody is.
     assert_eq!(
         String::from_utf8_lossy(&output.stdout),

@@ -11,6 +11,7 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use common::pod::{assert_same, bare_pod, pod as namespace};
+use common::users::UserNamespace;
 use common::{BINARY, Namespace};
 use kubernetes::{Agent, ApiServer, Fault, NODE, On, wait_until};
 use serde_json::{Value, json};
@@ -128,6 +129,20 @@ fn a_pod_without_processes_in_its_cgroup_is_found_by_its_addresses() {
     wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
     assert!(one.state().contains("15006"));
     assert_same(&other.state(), &before, "somebody else's");
+}
+
+#[test]
+fn a_pod_with_users_of_its_own_is_repaired_as_any_other() {
+    // istio's repair does not enter user namespaces.
+    common::isolate("");
+    let pod = UserNamespace::new();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &pod.network(), "/kubepods/podu-1/c", 5);
+    server.put(broken("web", "u-1", first_end()));
+    let _agent = agent(&server, &proc, &[]);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    let rules = pod.inside(&["nft", "list", "ruleset"]);
+    assert!(String::from_utf8_lossy(&rules.stdout).contains("skuid 1337"), "{rules:?}");
 }
 
 #[test]

@@ -15,6 +15,7 @@
 pub mod load;
 pub mod pod;
 pub mod snapshot;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
