@@ -520,3 +520,20 @@ fn the_messages_in_the_documentation_are_messages() {
         assert_eq!(again.unwrap_or_else(|error| panic!("{line}: {error}")), line);
     }
 }
+
+#[test]
+fn tests_that_the_documentation_names_are_there() {
+    // Where no file is named.
+    const HOME: &str = "tests/cni.rs";
+    let rows = rows("## Next to istio-cni");
+    assert_eq!(rows.len(), 16);
+    for row in rows {
+        let words = words(row.last().unwrap());
+        let (files, names): (Vec<String>, Vec<String>) =
+            words.into_iter().partition(|word| word.ends_with(".rs"));
+        let sources: String = files.iter().map(String::as_str).chain([HOME]).map(text).collect();
+        for name in names {
+            assert!(sources.contains(&format!("fn {name}()")), "row {}: {name}", row[0]);
+        }
+    }
+}
