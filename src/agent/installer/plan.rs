@@ -85,7 +85,7 @@ pub enum Refusal {
     /// Our copy would not be read.
     #[error(
         "our copy {copy} of the network configuration has to sort before {primary}, or the runtime does not read it: \
-         give it another name with --owned-config-name"
+         give it another name with --owned-config-filename"
     )]
     SortsAfter {
         /// The copy's name.

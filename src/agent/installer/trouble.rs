@@ -24,7 +24,9 @@ fn hint(source: &io::Error) -> &'static str {
             " (the folder is mounted read-only: mount it writable, or set the folder that the platform's runtime uses)"
         }
         StorageFull | QuotaExceeded => " (nothing was changed; make room on the node's file system)",
-        PermissionDenied => " (the agent needs root, CAP_DAC_OVERRIDE and a security profile that allows it)",
+        PermissionDenied => {
+            " (the agent needs root, CAP_DAC_OVERRIDE, CAP_CHOWN and CAP_FOWNER for files of others, and a security profile that allows it)"
+        }
         NotFound => " (is the node's folder mounted into the agent's container?)",
         ResourceBusy => " (another agent has worked there for a long time: end one of them)",
         _ => "",
