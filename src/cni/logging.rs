@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::fcntl::{Flock, FlockArg};
 use tracing::Level;
 use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 
@@ -43,7 +44,12 @@ pub(super) fn start(conf: &NetConf, invocation: &Invocation) {
 
 fn file(folder: &Path) -> io::Result<fs::File> {
     let path = folder.join(FILE);
-    if fs::metadata(&path).is_ok_and(|it| it.len() > LARGE) {
+    let is_large = || fs::metadata(&path).is_ok_and(|it| it.len() > LARGE);
+    // Of several plugins at once, only one may put it aside: the next would put the new one in its place.
+    if is_large()
+        && let Ok(_lock) = Flock::lock(fs::File::open(folder)?, FlockArg::LockExclusiveNonblock)
+        && is_large()
+    {
         fs::rename(&path, folder.join(format!("{FILE}.1")))?;
     }
     OpenOptions::new().create(true).append(true).open(path)
