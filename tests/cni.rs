@@ -457,6 +457,17 @@ fn del_takes_the_rules_and_forgets_and_never_fails_for_what_is_gone() {
 }
 
 #[test]
+fn del_leaves_another_sandbox_whose_namespace_has_the_name_alone() {
+    let (first, second) = (pod(), bare_pod("second"));
+    let node = Node::new(&[("web", meshed("web", &[])), ("next", meshed("next", &[]))]);
+    node.add(&first, "web").ok();
+    node.add(&second, "next").ok();
+    let rules = second.state();
+    node.call("DEL", &second.path(), "web", json!({})).ok();
+    assert_same(&rules, &second.state(), "somebody else's");
+}
+
+#[test]
 fn del_leaves_what_a_pod_has_set_up_by_itself() {
     let pod = pod();
     common::pod::init(&pod, "nftables", &["-b", "*"]);

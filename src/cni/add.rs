@@ -15,6 +15,7 @@ use super::pod::PodName;
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::{Sandbox, Sandboxes};
 use crate::interception::Installation;
+use crate::kernel::netns;
 
 /// What came of it.
 enum Outcome {
@@ -107,7 +108,9 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
             (Some(flags.clone()), Some(installation.backend.name().to_owned()))
         }
     };
-    let sandbox = Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend };
+    let network_namespace = invocation.network_namespace.as_deref().and_then(netns::identity);
+    let sandbox =
+        Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace };
     if let Err(error) = Sandboxes::of(&conf.run_directory).put(&invocation.attachment, &sandbox) {
         warn!("{error}");
     }

@@ -5,8 +5,8 @@ use tracing::{info, warn};
 use super::interception::{Node, kernel};
 use super::netconf::NetConf;
 use super::protocol::{Error, Invocation, code};
-use super::sandboxes::Sandboxes;
-use crate::kernel::netns::NamespaceError;
+use super::sandboxes::{Sandbox, Sandboxes};
+use crate::kernel::netns::{self, NamespaceError};
 
 /// Runs the command.
 ///
@@ -19,16 +19,19 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
         None
     });
     // Rules that a pod has put there by itself are not ours to remove.
-    if sandbox.is_some_and(|it| it.flags.is_some()) {
-        remove(invocation, conf);
+    if let Some(sandbox) = sandbox.filter(|it| it.flags.is_some()) {
+        remove(invocation, conf, &sandbox);
     }
     sandboxes
         .forget(&invocation.attachment)
         .map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
 }
 
-fn remove(invocation: &Invocation, conf: &NetConf) {
+fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox) {
     let Some(path) = &invocation.network_namespace else { return };
+    if sandbox.network_namespace != netns::identity(path) {
+        return info!("the network namespace is gone, and the rules with it");
+    }
     let mut kernel = match kernel(path, invocation) {
         Ok(kernel) => kernel,
         Err(NamespaceError::Open { .. }) => {

@@ -23,6 +23,9 @@ pub struct Sandbox {
     pub flags: Option<String>,
     /// The back end that holds them.
     pub backend: Option<String>,
+    /// The network namespace ([`crate::kernel::netns::identity`]): a file of its name may stand for another one later.
+    #[serde(default)]
+    pub network_namespace: Option<(u64, u64)>,
 }
 
 /// Sandboxes cannot be remembered.
@@ -141,7 +144,13 @@ mod tests {
     }
 
     fn sandbox(network: &str) -> Sandbox {
-        Sandbox { network: network.into(), pod: None, flags: Some("-b *".into()), backend: None }
+        Sandbox {
+            network: network.into(),
+            pod: None,
+            flags: Some("-b *".into()),
+            backend: None,
+            network_namespace: None,
+        }
     }
 
     #[test]

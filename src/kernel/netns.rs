@@ -104,6 +104,11 @@ pub fn enter(path: &Path) -> Result<(), NamespaceError> {
         .map_err(|errno| NamespaceError::Enter { path: path.to_owned(), source: errno.into() })
 }
 
+/// What tells the namespace behind this file from others that are there at the same time; nothing when there is no file.
+pub fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+}
+
 /// A network namespace that the process is not in, kept alive by an open file.
 #[derive(Debug)]
 pub struct Namespace {
@@ -122,8 +127,8 @@ impl Namespace {
             File::open(path).map_err(|source| NamespaceError::Open { path: path.to_owned(), source })
         };
         let (there, home) = (open(path)?, open(Path::new(OWN))?);
-        let identity = |file: &File| file.metadata().map(|it| (it.dev(), it.ino())).ok();
-        if identity(&there) == identity(&home) {
+        let of = |file: &File| file.metadata().map(|it| (it.dev(), it.ino())).ok();
+        if of(&there) == of(&home) {
             return Err(NamespaceError::Same { path: path.to_owned() });
         }
         Ok(Namespace { path: path.to_owned(), there, home })

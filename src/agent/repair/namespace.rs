@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::net::IpAddr;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::kernel::netns::Namespace;
+use crate::kernel::netns::{Namespace, identity};
 use crate::kernel::{Kernel, System};
 
 /// The processes of the node, as a /proc of its own PID namespace shows them.
@@ -90,10 +89,6 @@ impl Processes {
             several => Err(NotFound::Ambiguous(several)),
         }
     }
-}
-
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// systemd's cgroups write `_` for `-`: `kubepods-burstable-pod0123_4567.slice`.
