@@ -62,12 +62,22 @@ fn libnftnl_reads_what_was_meant() {
         pod.text(&[&[BINARY, "init", "--backend", "nftables", "-u", "1337"], *flags].concat());
         let read = pod.text(&["nft", "--debug=netlink", "list", "ruleset"]);
         // What nft makes of it follows behind.
-        let decoded: String = read
+        let lines: Vec<&str> = read
             .lines()
             .filter(|line| {
                 line.starts_with("  [") || line.contains(" mesh-intercept ") || line.starts_with("\telement")
             })
             .filter(|line| !line.starts_with("table "))
+            .collect();
+        let is_element = |line: &str| line.starts_with("\telement");
+        // The kernel lists the elements of a set without intervals in the order of a hash with a random seed.
+        let decoded: String = lines
+            .chunk_by(|one, next| is_element(one) && is_element(next))
+            .flat_map(|run| {
+                let mut run = run.to_vec();
+                run.sort_unstable();
+                run
+            })
             .map(|line| format!("{}\n", line.trim_end()))
             .collect();
         assert!(decoded.matches("[ ").count() > 20, "{read}");
