@@ -193,6 +193,51 @@ fn pods_that_are_none_of_the_mesh_are_not_repaired() {
 }
 
 #[test]
+fn a_pod_of_an_excluded_namespace_is_left_alone() {
+    let mut pod = namespace();
+    let before = pod.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    server.put(broken("web", "u-1", first_end()));
+    let agent = agent(&server, &proc, &["--exclude-namespaces=shop"]);
+    let skipped = "istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"skip\"} 1";
+    wait_until("it was looked at", || agent.metric(skipped));
+    assert_same(&before, &pod.state(), "excluded");
+}
+
+#[test]
+fn an_address_that_is_another_pods_by_now_is_not_taken() {
+    let mut other = namespace();
+    other.ip("address add 10.1.2.3/32 dev lo");
+    let before = other.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(78, &process(&mut other), "/kubepods/podu-2/c", 5);
+    let mut gone = broken("gone", "u-1", first_end());
+    gone["status"]["podIPs"] = json!([{"ip": "10.1.2.3"}]);
+    server.put(gone);
+    let _agent = agent(&server, &proc, &[]);
+    wait_until("the failure is told", || has_event(&server, "InterceptionRepairFailed", "u-1"));
+    assert_same(&other.state(), &before, "somebody else's");
+}
+
+#[test]
+fn an_api_server_that_is_silent_keeps_no_pod_from_being_repaired() {
+    let (mut one, mut two) = (namespace(), bare_pod("two"));
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut one), "/kubepods/podu-1/c", 5);
+    proc.put(78, &process(&mut two), "/kubepods/podu-2/c", 5);
+    server.inject(On::Event, Fault::Silent, 2);
+    server.put(broken("one", "u-1", first_end()));
+    server.put(broken("two", "u-2", first_end()));
+    let agent = agent(&server, &proc, &[]);
+    let both = "istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"success\"} 2";
+    let start = std::time::Instant::now();
+    wait_until("both are repaired", || agent.metric(both));
+    // The first event is given up after ten seconds, and the pods did not wait for it.
+    assert!(start.elapsed().as_secs() < 10);
+}
+
+#[test]
 fn a_broken_pod_is_deleted_only_as_it_was_seen() {
     let (proc, server) = (Proc::new(), ApiServer::start());
     server.inject(On::Delete, Fault::Status(500), 1);

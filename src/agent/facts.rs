@@ -6,7 +6,7 @@ use k8s_openapi::api::core::v1::{self as api, Pod, PodSpec};
 
 use crate::cni::decision::PROXY;
 use crate::cni::pod::{Container, PodFacts};
-use crate::cni::settings::VALIDATION;
+use crate::cni::settings::{self, VALIDATION};
 
 /// Where `kubectl apply` keeps a copy of the whole object: as large as the rest, and nobody here reads it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -22,7 +22,7 @@ pub fn facts(pod: &Pod) -> PodFacts {
         uid: node_uid(pod),
         host_network: pod.spec.as_ref().map(|spec| spec.host_network.unwrap_or_default()),
         labels: Some(pod.metadata.labels.clone().unwrap_or_default()),
-        annotations: Some(annotations.into_iter().filter(|(key, _)| key != LAST_APPLIED).collect()),
+        annotations: Some(annotations.into_iter().filter(|(key, _)| settings::is_read(key)).collect()),
         containers: pod.spec.as_ref().map(containers),
     }
 }
@@ -43,6 +43,8 @@ pub fn trim(pod: &mut Pod) {
     pod.metadata.managed_fields = None;
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.remove(LAST_APPLIED);
+        // That they are there is asked for; what they say is in the facts.
+        annotations.values_mut().for_each(String::clear);
     }
     if let Some(spec) = &mut pod.spec {
         spec.volumes = None;
@@ -90,6 +92,7 @@ fn environment(container: &api::Container) -> BTreeMap<String, String> {
     for variable in container.env.iter().flatten() {
         match variable.value_from {
             Some(_) => literals.remove(&variable.name),
+            None if !settings::is_read_variable(&variable.name) => None,
             None => literals.insert(variable.name.clone(), variable.value.clone().unwrap_or_default()),
         };
     }
@@ -125,10 +128,10 @@ mod tests {
                         "securityContext": {"runAsUser": 1337},
                         "env": [
                             {"name": "ISTIO_META_DNS_CAPTURE", "value": "true"},
-                            {"name": "EMPTY"},
+                            {"name": "ISTIO_DUAL_STACK"},
                             {"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
-                            {"name": "TWICE", "value": "first"},
-                            {"name": "TWICE", "value": "second"},
+                            {"name": "INVALID_DROP", "value": "first"},
+                            {"name": "INVALID_DROP", "value": "second"},
                             {"name": "HIDDEN", "value": "literal"},
                             {"name": "HIDDEN", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}},
                         ],
@@ -154,7 +157,8 @@ mod tests {
     fn the_environment_is_what_stands_in_the_specification() {
         let proxy = facts(&meshed()).containers.unwrap().remove(1);
         assert_eq!(proxy.args, ["proxy", "sidecar"]);
-        let expected = [("EMPTY", ""), ("ISTIO_META_DNS_CAPTURE", "true"), ("TWICE", "second")];
+        let expected =
+            [("ISTIO_DUAL_STACK", ""), ("ISTIO_META_DNS_CAPTURE", "true"), ("INVALID_DROP", "second")];
         assert_eq!(proxy.env, expected.map(|(name, value)| (name.to_owned(), value.to_owned())).into());
     }
 

@@ -28,7 +28,7 @@ mod trouble;
 use trouble::Trouble;
 
 /// Pods that one answer to a list holds: a node has some hundred, and one answer should fit into little memory.
-const PAGE: u32 = 50;
+const PAGE: u32 = 20;
 /// How long a server may take to connect.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long it may take to answer a list, or to begin to answer a watch.

@@ -1,15 +1,22 @@
 //! What is done to a pod in the API: deleted, labelled, told about.
 
+use std::future::Future;
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{Event, EventSource, ObjectReference, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client};
 use serde_json::json;
+use tokio::time::timeout;
 use tracing::warn;
 
 /// Who is said to have done it.
 const COMPONENT: &str = "mesh-intercept-agent";
+
+/// How long the API server may take for one answer.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Deletes the pod, if it is still this one and as it was seen.
 ///
@@ -21,7 +28,7 @@ pub(super) async fn delete(client: &Client, pod: &Pod) -> Result<(), kube::Error
         resource_version: pod.metadata.resource_version.clone(),
     };
     let parameters = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
-    pods(client, pod).delete(name(pod), &parameters).await.map(drop)
+    within(pods(client, pod).delete(name(pod), &parameters)).await.map(drop)
 }
 
 /// Labels the pod, through its status: that takes a narrower permission than the pod itself.
@@ -35,7 +42,7 @@ pub(super) async fn label(
 ) -> Result<(), kube::Error> {
     let metadata = json!({ "uid": pod.metadata.uid, "labels": { key: value } });
     let patch = Patch::Merge(json!({ "metadata": metadata }));
-    pods(client, pod).patch_status(name(pod), &PatchParams::default(), &patch).await.map(drop)
+    within(pods(client, pod).patch_status(name(pod), &PatchParams::default(), &patch)).await.map(drop)
 }
 
 /// Records an event of the pod. One that is lost is logged, and no reason to stop.
@@ -70,9 +77,15 @@ pub(super) async fn tell(client: &Client, pod: &Pod, node: &str, is_fine: bool, 
         ..Event::default()
     };
     let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
-    if let Err(error) = events.create(&PostParams::default(), &event).await {
+    if let Err(error) = within(events.create(&PostParams::default(), &event)).await {
         warn!("the event {reason} of the pod {namespace}/{} was not recorded: {error}", name(pod));
     }
+}
+
+/// An answer that does not come in time is none.
+async fn within<T>(answer: impl Future<Output = Result<T, kube::Error>>) -> Result<T, kube::Error> {
+    let silent = || kube::Error::Service(format!("the API server did not answer within {PATIENCE:?}").into());
+    timeout(PATIENCE, answer).await.unwrap_or_else(|_| Err(silent()))
 }
 
 fn pods(client: &Client, pod: &Pod) -> Api<Pod> {

@@ -2,27 +2,35 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
 
-use crate::agent::options::Repair;
+use crate::agent::options::{Repair, RepairMode};
 
-/// Did the pod's validation fail? The first failure counts, whether the container was started again or not: a pod that
-/// never restarts (a Job's) has no other.
-pub(super) fn is_broken(pod: &Pod, repair: &Repair) -> bool {
-    if pod.metadata.deletion_timestamp.is_some() || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
-        return false;
+/// Which failure of the pod's validation has to be looked after, if any: what tells it from others of the same pod. The
+/// first failure counts, whether the container was started again or not: a pod that never restarts (a Job's) has no other.
+pub(super) fn failure(pod: &Pod, repair: &Repair) -> Option<String> {
+    let is_leaving = pod.metadata.deletion_timestamp.is_some();
+    // Rules cannot help a pod that is over, and its address may be another pod's by now.
+    let is_over = repair.mode == RepairMode::Repair && is_over(pod);
+    if is_leaving || is_over || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
+        return None;
     }
     let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
-    statuses.filter(|status| status.name == repair.init_container).any(|status| {
-        let terminated = |state: &Option<k8s_openapi::api::core::v1::ContainerState>| {
-            state.as_ref().and_then(|state| state.terminated.clone())
-        };
+    statuses.filter(|status| status.name == repair.init_container).find_map(|status| {
+        let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|it| it.terminated.clone());
         let now = terminated(&status.state);
         if now.as_ref().is_some_and(|it| it.exit_code == 0) {
-            return false;
+            return None;
         }
-        [now, terminated(&status.last_state)].iter().flatten().any(|end| is_the_failure(end, repair))
+        let ends = [now, terminated(&status.last_state)];
+        let end = ends.iter().flatten().find(|end| is_the_failure(end, repair))?;
+        Some(end.container_id.clone().unwrap_or_default())
     })
+}
+
+fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Failed" | "Succeeded"))
 }
 
 fn has_sidecar(pod: &Pod, repair: &Repair) -> bool {
@@ -57,7 +65,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::agent::options::RepairMode;
+
+    fn is_broken(pod: &Pod, repair: &Repair) -> bool {
+        failure(pod, repair).is_some()
+    }
 
     fn repair() -> Repair {
         Repair {
@@ -96,6 +107,22 @@ mod tests {
         assert!(is_broken(&pod(waiting.clone(), ended(126, "")), &repair()));
         assert!(is_broken(&pod(json!({"running": {}}), ended(126, "")), &repair()));
         assert!(!is_broken(&pod(waiting, json!({})), &repair()));
+    }
+
+    #[test]
+    fn a_pod_that_is_over_can_be_deleted_and_not_repaired() {
+        let mut over = pod(ended(126, ""), json!({}));
+        over.status.as_mut().unwrap().phase = Some("Failed".into());
+        assert!(!is_broken(&over, &repair()));
+        assert!(is_broken(&over, &Repair { mode: RepairMode::Delete, ..repair() }));
+    }
+
+    #[test]
+    fn the_next_failure_is_another_one() {
+        let with = |id: &str| json!({"terminated": {"exitCode": 126, "containerID": id}});
+        let first = failure(&pod(with("1"), json!({})), &repair());
+        assert_eq!(first, failure(&pod(json!({"waiting": {}}), with("1")), &repair()));
+        assert_ne!(first, failure(&pod(with("2"), with("1")), &repair()));
     }
 
     #[test]

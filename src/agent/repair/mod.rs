@@ -23,7 +23,7 @@ use super::options::{Repair, RepairMode};
 use super::pods::{KnownPod, Pods};
 use super::watch::Source;
 use crate::cni::interception::Node;
-use broken::is_broken;
+use broken::failure;
 use rules::{Outcome, RepairError, ensure};
 
 /// The pause after the first failure; each is twice the one before.
@@ -50,10 +50,10 @@ pub struct Repairs {
 }
 
 /// What is remembered of a pod that is broken.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 enum Progress {
-    /// All that can be done was done; the pod will show it when its container starts again.
-    Done,
+    /// All that can be done was done about this failure; the pod will show it when its container starts again.
+    Done(String),
     /// It did not work, and is tried again then.
     Again(Instant, Duration),
 }
@@ -80,23 +80,28 @@ impl Repairs {
             return None;
         }
         let pods = self.pods.snapshot();
-        let broken: Vec<_> = pods.iter().filter(|pod| is_broken(&pod.object, &self.options)).collect();
+        let broken = pods.iter().filter_map(|pod| Some((pod, failure(&pod.object, &self.options)?)));
+        let broken: Vec<_> = broken.collect();
         let uid = |pod: &KnownPod| pod.object.metadata.uid.clone().unwrap_or_default();
-        progress.retain(|known, _| broken.iter().any(|pod| uid(pod) == *known));
-        for pod in broken {
+        progress.retain(|known, _| broken.iter().any(|(pod, _)| uid(pod) == *known));
+        for (pod, failure) in broken {
             let pause = match progress.get(&uid(pod)) {
-                Some(Progress::Done) => continue,
+                Some(Progress::Done(known)) if *known == failure => continue,
                 Some(Progress::Again(then, _)) if *then > Instant::now() => continue,
                 Some(Progress::Again(_, pause)) => (*pause * 2).min(LONGEST_PAUSE),
-                None => FIRST_PAUSE,
+                Some(Progress::Done(_)) | None => FIRST_PAUSE,
             };
             let is_done = self.act(pod, pause == FIRST_PAUSE).await;
-            let state = if is_done { Progress::Done } else { Progress::Again(Instant::now() + pause, pause) };
+            let state = if is_done {
+                Progress::Done(failure)
+            } else {
+                Progress::Again(Instant::now() + pause, pause)
+            };
             progress.insert(uid(pod), state);
         }
         let again = progress.values().filter_map(|it| match it {
             Progress::Again(then, _) => Some(*then),
-            Progress::Done => None,
+            Progress::Done(_) => None,
         });
         again.min()
     }
@@ -106,7 +111,7 @@ impl Repairs {
         match self.options.mode {
             RepairMode::Off => true,
             RepairMode::Repair => self.repair(pod, is_first).await,
-            RepairMode::Delete => self.delete(pod).await,
+            RepairMode::Delete => self.delete(pod, is_first).await,
             RepairMode::Label => self.label(pod).await,
         }
     }
@@ -119,7 +124,7 @@ impl Repairs {
                 count(RepairResult::Success);
                 info!(?name, "repaired: the pod has its rules now");
                 let message = "the pod had started without its interception rules; they are in place now";
-                self.tell(pod, true, "InterceptionRepaired", message).await;
+                self.tell(pod, true, "InterceptionRepaired", message);
                 true
             }
             Ok(Outcome::Right) => {
@@ -140,14 +145,14 @@ impl Repairs {
                 warn!(?name, "not repaired: {error}");
                 // Told once, not at every try.
                 if is_first {
-                    self.tell(pod, false, "InterceptionRepairFailed", &error.to_string()).await;
+                    self.tell(pod, false, "InterceptionRepairFailed", &error.to_string());
                 }
                 false
             }
         }
     }
 
-    async fn delete(&self, pod: &KnownPod) -> bool {
+    async fn delete(&self, pod: &Arc<KnownPod>, is_first: bool) -> bool {
         let client = match self.source.client().await {
             Ok(client) => client,
             Err(trouble) => return self.failed(pod, RepairType::Delete, &trouble.to_string()),
@@ -161,8 +166,8 @@ impl Repairs {
                     false,
                     "DeleteBrokenPod",
                     "deleted: the pod had started without its interception rules",
-                )
-                .await;
+                );
+
                 true
             }
             // Gone, or another one by now: the next look will tell.
@@ -172,13 +177,15 @@ impl Repairs {
             }
             Err(error) => {
                 let message = format!("cannot delete the pod, which started without its rules: {error}");
-                self.tell(pod, false, "DeleteBrokenPod", &message).await;
+                if is_first {
+                    self.tell(pod, false, "DeleteBrokenPod", &message);
+                }
                 self.failed(pod, RepairType::Delete, &message)
             }
         }
     }
 
-    async fn label(&self, pod: &KnownPod) -> bool {
+    async fn label(&self, pod: &Arc<KnownPod>) -> bool {
         let labels = pod.object.metadata.labels.as_ref();
         if labels.is_some_and(|labels| labels.contains_key(&self.options.label.0)) {
             self.metrics.repair(RepairType::Label, RepairResult::Skip);
@@ -192,8 +199,8 @@ impl Repairs {
             Ok(()) => {
                 self.metrics.repair(RepairType::Label, RepairResult::Success);
                 info!(name = ?pod.name(), "labelled: it had started without its rules");
-                self.tell(pod, false, "LabelBrokenPod", "the pod had started without its interception rules")
-                    .await;
+                self.tell(pod, false, "LabelBrokenPod", "the pod had started without its interception rules");
+
                 true
             }
             Err(kube::Error::Api(status)) if status.code == 404 => {
@@ -224,7 +231,7 @@ impl Repairs {
                     warn!(name = ?pod.name(), "the rules were others than they should be, and are right now");
                     let message =
                         "the pod's interception rules had been changed; they are as they should be now";
-                    self.tell(&pod, false, "InterceptionDrift", message).await;
+                    self.tell(&pod, false, "InterceptionDrift", message);
                 }
                 Ok(outcome) => debug!(name = ?pod.name(), ?outcome, "compared"),
                 Err(error) => warn!(name = ?pod.name(), "cannot compare the pod's rules: {error}"),
@@ -240,13 +247,17 @@ impl Repairs {
         receiver.await.unwrap_or(Err(RepairError::Unknown))
     }
 
-    async fn tell(&self, pod: &KnownPod, is_fine: bool, reason: &str, message: &str) {
-        match self.source.client().await {
-            Ok(client) => {
-                actions::tell(&client, &pod.object, &self.source.node, is_fine, reason, message).await
+    /// Tells it, without waiting: an API server that is silent must not keep other pods from being repaired.
+    fn tell(&self, pod: &Arc<KnownPod>, is_fine: bool, reason: &'static str, message: &str) {
+        let (source, pod, message) = (self.source.clone(), Arc::clone(pod), message.to_owned());
+        tokio::spawn(async move {
+            match source.client().await {
+                Ok(client) => {
+                    actions::tell(&client, &pod.object, &source.node, is_fine, reason, &message).await
+                }
+                Err(trouble) => warn!("the event {reason} was not recorded: {trouble}"),
             }
-            Err(trouble) => warn!("the event {reason} was not recorded: {trouble}"),
-        }
+        });
     }
 }
 

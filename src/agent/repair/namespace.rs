@@ -5,8 +5,8 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
-use crate::kernel::netns::{Namespace, identity};
-use crate::kernel::{Kernel, System};
+use crate::kernel::netns::{Namespace, NamespaceError, identity};
+use crate::kernel::{self, Kernel, System};
 
 /// The processes of the node, as a /proc of its own PID namespace shows them.
 #[derive(Clone, Debug)]
@@ -28,6 +28,9 @@ pub enum NotFound {
     /// No process is one of the pod's.
     #[error("no process on this node is one of the pod's, by its cgroup or by its address")]
     NoProcess,
+    /// The thread is in a pod's namespace and cannot leave it.
+    #[error(transparent)]
+    Lost(NamespaceError),
     /// Several namespaces have the pod's address.
     #[error(
         "{0} network namespaces on this node have the pod's address, and no process is the pod's by its cgroup"
@@ -40,7 +43,8 @@ struct Process {
     /// When it was started, in ticks since the machine was.
     since: u64,
     path: PathBuf,
-    is_of_pod: bool,
+    /// The UID of the pod that its cgroup is of.
+    pod: Option<String>,
 }
 
 impl Processes {
@@ -71,18 +75,24 @@ impl Processes {
             let Some(namespace) = identity(&path).filter(|it| Some(*it) != own && Some(*it) != here) else {
                 continue;
             };
-            let process = Process { since: since(&folder), is_of_pod: is_of_pod(&folder, uid), path };
+            let process = Process { since: since(&folder), pod: pod_of(&folder), path };
             by_namespace.entry(namespace).or_default().push(process);
         }
         // A program in the pod may have made namespaces of its own: the sandbox was there before it.
         let oldest =
             |all: &[Process]| all.iter().min_by_key(|it| it.since).map(|it| (it.since, it.path.clone()));
-        let of_pod = by_namespace.values().filter(|all| all.iter().any(|it| it.is_of_pod));
+        let of_pod = by_namespace.values().filter(|all| all.iter().any(|it| it.pod.as_deref() == Some(uid)));
         if let Some((_, path)) = of_pod.filter_map(|all| oldest(all)).min() {
             return Ok(path);
         }
-        let candidates = by_namespace.values().filter_map(|all| oldest(all)).map(|(_, path)| path);
-        let mut with_addresses: Vec<PathBuf> = candidates.filter(|path| has(path, addresses)).collect();
+        // An address that was this pod's may be another's by now: a namespace with processes of a pod is that pod's.
+        let nobodys = by_namespace.values().filter(|all| all.iter().all(|it| it.pod.is_none()));
+        let mut with_addresses = Vec::new();
+        for (_, path) in nobodys.filter_map(|all| oldest(all)) {
+            if has(&path, addresses)? {
+                with_addresses.push(path);
+            }
+        }
         match with_addresses.len() {
             1 => Ok(with_addresses.remove(0)),
             0 => Err(NotFound::NoProcess),
@@ -91,10 +101,19 @@ impl Processes {
     }
 }
 
-/// systemd's cgroups write `_` for `-`: `kubepods-burstable-pod0123_4567.slice`.
-fn is_of_pod(folder: &Path, uid: &str) -> bool {
-    let Ok(groups) = fs::read_to_string(folder.join("cgroup")) else { return false };
-    !uid.is_empty() && (groups.contains(uid) || groups.contains(&uid.replace('-', "_")))
+fn pod_of(folder: &Path) -> Option<String> {
+    let groups = fs::read_to_string(folder.join("cgroup")).ok()?;
+    groups.lines().find_map(pod_of_group)
+}
+
+/// The UID in the first part of a cgroup's path that is named after a pod: below it, a container may give any names.
+/// systemd's cgroups write `_` for `-`: `kubepods-burstable-pod0123_4567.slice`; others are called `pod0123-4567`.
+fn pod_of_group(line: &str) -> Option<String> {
+    line.split('/').find_map(|part| {
+        let name = part.strip_suffix(".slice").unwrap_or(part);
+        let uid = name.strip_prefix("pod").or_else(|| name.split_once("-pod").map(|(_, uid)| uid))?;
+        (!uid.is_empty()).then(|| uid.replace('_', "-"))
+    })
 }
 
 /// The 22nd field of `stat`; the second is a name in parentheses, which may hold anything.
@@ -104,8 +123,28 @@ fn since(folder: &Path) -> u64 {
     after_name.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(u64::MAX)
 }
 
-fn has(path: &Path, addresses: &[IpAddr]) -> bool {
-    let Ok(namespace) = Namespace::open(path) else { return false };
-    let Ok(there) = System::inside(namespace).addresses() else { return false };
-    !addresses.is_empty() && addresses.iter().all(|address| there.contains(address))
+fn has(path: &Path, addresses: &[IpAddr]) -> Result<bool, NotFound> {
+    let Ok(namespace) = Namespace::open(path) else { return Ok(false) };
+    match System::inside(namespace).addresses() {
+        Ok(there) => Ok(!addresses.is_empty() && addresses.iter().all(|address| there.contains(address))),
+        // From here on, this thread would look at everything from a pod's namespace.
+        Err(kernel::Error::Namespace(lost @ NamespaceError::Return { .. })) => Err(NotFound::Lost(lost)),
+        Err(_) => Ok(false),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_names_one_pod_whatever_a_container_calls_its_own_groups() {
+        let pod = |path: &str| pod_of_group(&format!("0::{path}"));
+        let systemd = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12_34.slice/cri-containerd-a.scope";
+        assert_eq!(pod(systemd).as_deref(), Some("12-34"));
+        assert_eq!(pod("/kubepods/besteffort/pod12-34/abc").as_deref(), Some("12-34"));
+        assert_eq!(pod("/../../kubepods-pod12_34.slice/x").as_deref(), Some("12-34"));
+        assert_eq!(pod("/kubepods/pod12-34/abc/pod99-99").as_deref(), Some("12-34"));
+        assert_eq!(pod("/system.slice/containerd.service"), None);
+    }
 }

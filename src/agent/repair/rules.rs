@@ -51,6 +51,9 @@ pub(super) enum RepairError {
 /// # Errors
 /// When the pod still has not its rules.
 pub(super) fn ensure(pod: &KnownPod, node: &Node, processes: &Processes) -> Result<Outcome, RepairError> {
+    if let Some(reason) = node.leaves_alone(&pod.name()) {
+        return Ok(Outcome::LeftAlone(reason));
+    }
     match by_facts(&pod.facts) {
         Decision::Intercept => {}
         Decision::Skip(reason) => return Ok(Outcome::LeftAlone(reason)),
