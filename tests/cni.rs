@@ -457,6 +457,41 @@ fn del_takes_the_rules_and_forgets_and_never_fails_for_what_is_gone() {
 }
 
 #[test]
+fn del_works_with_a_configuration_that_add_refuses() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    let wrong = json!({"pod_facts": ["agent", "somebody"]});
+    node.call("ADD", &pod.path(), "web", wrong.clone()).fails_with(7, "somebody");
+    node.call("DEL", &pod.path(), "web", wrong).ok();
+    assert_same(&before, &pod.state(), "removed");
+}
+
+#[test]
+fn a_sandbox_that_is_none_of_the_mesh_any_more_loses_its_rules() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    let none = meshed("web", &[("sidecar.istio.io/interceptionMode", "NONE")]);
+    node.pods.lock().unwrap().insert("web".into(), none);
+    node.add(&pod, "web").skipped_by("mode_none");
+    assert_same(&before, &pod.state(), "removed");
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+}
+
+#[test]
+fn what_is_said_of_wrong_settings_has_an_end() {
+    let pod = pod();
+    let many = "x,".repeat(100_000);
+    let wrong = meshed("web", &[("traffic.sidecar.istio.io/excludeOutboundPorts", many.as_str())]);
+    let answered = Node::new(&[("web", wrong)]).add(&pod, "web");
+    answered.fails_with(100, "and 99999 more");
+    assert!(answered.text().len() + answered.log().len() < 64 << 10);
+}
+
+#[test]
 fn del_leaves_another_sandbox_whose_namespace_has_the_name_alone() {
     let (first, second) = (pod(), bare_pod("second"));
     let node = Node::new(&[("web", meshed("web", &[])), ("next", meshed("next", &[]))]);

@@ -8,8 +8,9 @@ use tracing::{info, warn};
 use super::agent_protocol::{AddResult, INSTALLED, Report};
 use super::arguments;
 use super::decision::{Decision, Reason, by_facts, by_name};
-use super::facts::{self, Agent};
-use super::interception::{Node, error, kernel, problems};
+use super::del;
+use super::facts::{self, Agent, Learned};
+use super::interception::{Node, cut, error, kernel, problems};
 use super::netconf::{NetConf, Source, WithoutFacts};
 use super::pod::PodName;
 use super::protocol::{Error, Invocation, code};
@@ -20,7 +21,7 @@ use crate::kernel::netns;
 /// What came of it.
 enum Outcome {
     Skipped(Reason),
-    Installed { flags: String, installation: Installation },
+    Installed { flags: String, installation: Installation, source: &'static str },
 }
 
 /// Runs the command.
@@ -64,8 +65,8 @@ fn add(
     let outcome = with_facts(invocation, conf, pod, start)?;
     match &outcome {
         Outcome::Skipped(reason) => info!(?pod, rule = reason.word(), "no rules: {reason}"),
-        Outcome::Installed { flags, installation } => {
-            info!(?pod, ?installation, flags, took = ?start.elapsed(), "the pod has its rules");
+        Outcome::Installed { flags, installation, source } => {
+            info!(?pod, ?installation, flags, source, took = ?start.elapsed(), "the pod has its rules");
         }
     }
     Ok(outcome)
@@ -79,9 +80,9 @@ fn with_facts(
 ) -> Result<Outcome, Error> {
     let of_node = |found| problems(code::CONFIGURATION, "the plugin's flags are wrong", &found);
     let node = Node::of(conf).map_err(of_node)?;
-    let facts = match facts::learn(pod, conf, start) {
-        Ok((_, Decision::Skip(reason))) => return Ok(Outcome::Skipped(reason)),
-        Ok((facts, _)) => facts,
+    let learned = match facts::learn(pod, conf, start) {
+        Ok(Learned { decision: Decision::Skip(reason), .. }) => return Ok(Outcome::Skipped(reason)),
+        Ok(learned) => learned,
         Err(unknown) if conf.without_facts == WithoutFacts::Skip => {
             warn!("{unknown}");
             return Ok(Outcome::Skipped(Reason::NoFacts));
@@ -92,26 +93,34 @@ fn with_facts(
         }
     };
     let what = format!("the settings of the pod {}/{} are wrong", pod.namespace, pod.name);
-    let wanted = node.rules_of(&facts).map_err(|found| problems(code::POD_SETTINGS, &what, &found))?;
+    let wanted =
+        node.rules_of(&learned.facts).map_err(|found| problems(code::POD_SETTINGS, &what, &found))?;
     let Some(mut rules) = wanted else { return Ok(Outcome::Skipped(Reason::ModeNone)) };
     let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
     let mut kernel = kernel(path, invocation).map_err(|failure| error(&failure.into()))?;
     let installation = rules.install(&mut kernel).map_err(|failure| error(&failure))?;
-    Ok(Outcome::Installed { flags: rules.config.flags(), installation })
+    Ok(Outcome::Installed { flags: rules.config.flags(), installation, source: learned.source })
 }
 
 /// What cannot be remembered is compared by what the kernel says of it: no reason to stop a pod that has its rules.
 fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outcome: &Outcome) {
     let (flags, backend) = match outcome {
         Outcome::Skipped(_) => (None, None),
-        Outcome::Installed { flags, installation } => {
+        Outcome::Installed { flags, installation, .. } => {
             (Some(flags.clone()), Some(installation.backend.name().to_owned()))
         }
     };
     let network_namespace = invocation.network_namespace.as_deref().and_then(netns::identity);
+    let sandboxes = Sandboxes::of(&conf.run_directory);
+    // It was one of the mesh, and is none any more: its rules would stay for ever.
+    if let (None, Ok(Some(before))) = (&flags, sandboxes.get(&invocation.attachment))
+        && before.flags.is_some()
+    {
+        del::remove(invocation, conf, &before);
+    }
     let sandbox =
         Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace };
-    if let Err(error) = Sandboxes::of(&conf.run_directory).put(&invocation.attachment, &sandbox) {
+    if let Err(error) = sandboxes.put(&invocation.attachment, &sandbox) {
         warn!("{error}");
     }
 }
@@ -127,7 +136,7 @@ fn report(invocation: &Invocation, pod: PodName, outcome: &Result<Outcome, Error
         container_id: invocation.attachment.container_id.clone(),
         result,
         reason: reason.to_owned(),
-        message,
+        message: cut(&message, 2000),
         duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
     }
 }

@@ -10,11 +10,11 @@ pub const PROXY: &str = "istio-proxy";
 /// The init container that puts the rules into the kernel by itself.
 const INIT: &str = "istio-init";
 /// Names of containers that the injector added, in the annotation that it leaves behind.
-const STATUS: &str = "sidecar.istio.io/status";
+pub(super) const STATUS: &str = "sidecar.istio.io/status";
 /// Says that a pod does not want a sidecar: a label beats the annotation of the same name.
-const INJECT: &str = "sidecar.istio.io/inject";
+pub(super) const INJECT: &str = "sidecar.istio.io/inject";
 /// Says that the proxy does not run as Envoy (gRPC without a proxy).
-const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
+pub(super) const DISABLE_ENVOY: &str = "DISABLE_ENVOY";
 /// What the pods of the node agent's DaemonSet are called: ours, and istio's.
 const AGENTS: [&str; 2] = ["mesh-intercept-agent-", "istio-cni-node-"];
 

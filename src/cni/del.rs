@@ -27,7 +27,8 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
         .map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
 }
 
-fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox) {
+/// Removes what is left of the rules, if the namespace is still that of the sandbox.
+pub(super) fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox) {
     let Some(path) = &invocation.network_namespace else { return };
     if sandbox.network_namespace != netns::identity(path) {
         return info!("the network namespace is gone, and the rules with it");

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::decision::{Reason, by_name};
 use super::netconf::NetConf;
-use super::pod::PodFacts;
+use super::pod::{PodFacts, PodName};
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::Sandbox;
 use super::settings::{Wanted, wanted};
@@ -24,6 +25,8 @@ pub struct Node {
     /// Flags of `init` that hold for every pod whose own settings do not say otherwise.
     flags: Settings,
     options: Options,
+    excluded_namespaces: Vec<String>,
+    agent_namespace: String,
 }
 
 impl Node {
@@ -46,8 +49,21 @@ impl Node {
         options.policy = Policy::Reconcile;
         options.backend = conf.backend;
         let release = conf.host_os_release.clone().filter(|path| path.exists());
+        if let (Some(path), None) = (&conf.host_os_release, &release) {
+            tracing::info!(
+                "{} is not there: whether this is CentOS is told from the kernel alone",
+                path.display()
+            );
+        }
         options.host_os_release = options.host_os_release.or(release);
-        Ok(Node { flags, options })
+        let (excluded_namespaces, agent_namespace) =
+            (conf.excluded_namespaces.clone(), conf.agent_namespace.clone());
+        Ok(Node { flags, options, excluded_namespaces, agent_namespace })
+    }
+
+    /// Is the pod left alone whatever it is?
+    pub fn leaves_alone(&self, pod: &PodName) -> Option<Reason> {
+        by_name(Some(pod), &self.excluded_namespaces, &self.agent_namespace)
     }
 
     /// The rules of a pod; nothing when it wants none.
@@ -122,11 +138,23 @@ pub(super) fn error(failure: &Failure) -> Error {
 /// What is wrong with a configuration or with a pod's settings, in the runtime's terms: the first on the line that events
 /// show, all in the details.
 pub(super) fn problems(code: u32, what: &str, problems: &Problems) -> Error {
-    let first = problems.iter().next().map(ToString::to_string).unwrap_or_default();
-    let more = match problems.iter().count() {
-        0 | 1 => String::new(),
-        count => format!(" (and {} more)", count - 1),
-    };
-    let all: Vec<String> = problems.iter().map(ToString::to_string).collect();
-    Error::new(code, format!("{what}: {first}{more}")).with_details(all.join("\n"))
+    let mut said: Vec<String> =
+        problems.iter().take(MOST_PROBLEMS).map(|it| cut(&it.to_string(), 300)).collect();
+    let (first, count) = (said.first().cloned().unwrap_or_default(), problems.iter().count());
+    let more = if count > 1 { format!(" (and {} more)", count - 1) } else { String::new() };
+    if count > said.len() {
+        said.push(format!("and {} more", count - said.len()));
+    }
+    Error::new(code, format!("{what}: {first}{more}")).with_details(said.join("\n"))
+}
+
+/// More problems than this are counted: the text goes through the runtime into events and logs, at every try.
+const MOST_PROBLEMS: usize = 20;
+
+/// The beginning of a text.
+pub(super) fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text.to_owned(),
+    }
 }

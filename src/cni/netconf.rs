@@ -176,6 +176,11 @@ impl NetConf {
         if keys.pod_facts.iter().flatten().any(|it| *it == Source::Kubeconfig) && keys.kubeconfig.is_empty() {
             wrong.push("pod_facts: kubeconfig needs the key kubeconfig, the path of the file".to_owned());
         }
+        if keys.pod_facts.iter().flatten().any(|it| *it == Source::Kubeconfig) && !cfg!(feature = "agent") {
+            wrong.push(
+                "pod_facts: kubeconfig needs the agent's binary as the plugin; this one has no Kubernetes client".to_owned(),
+            );
+        }
         let previous_result = keys.previous_result.as_ref().map(|raw| raw.get().to_owned());
         if previous_result.as_ref().is_some_and(|text| !text.starts_with('{') && text != "null") {
             wrong.push("prevResult: not an object".to_owned());
@@ -211,6 +216,24 @@ impl NetConf {
             flags: keys.flags,
             host_os_release: Some(host_os_release).filter(|path| !path.is_empty()).map(PathBuf::from),
         })
+    }
+
+    /// Reads it for a command that only takes away: a sandbox has to go, whatever is wrong with keys that say how one is
+    /// made.
+    ///
+    /// # Errors
+    /// When it is no JSON, or of a version that is not spoken.
+    pub fn parse_for_removal(text: &str) -> Result<NetConf, Error> {
+        const NEEDED: [&str; 4] = ["cniVersion", "name", "cni_agent_run_dir", "cni.dev/valid-attachments"];
+        let error = match NetConf::parse(text) {
+            Err(error) if error.code == code::CONFIGURATION => error,
+            result => return result,
+        };
+        let Ok(mut keys) = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(text) else {
+            return Err(error);
+        };
+        keys.retain(|key, _| NEEDED.contains(&key.as_str()));
+        NetConf::parse(&serde_json::Value::Object(keys).to_string()).map_err(|_| error)
     }
 
     /// What the runtime is answered: the previous result, or nothing but the version.

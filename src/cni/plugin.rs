@@ -25,6 +25,11 @@ fn variable(name: &str) -> Option<String> {
 /// Answers the call. Nothing but the answer is written to standard output.
 pub fn run() -> Exit {
     let start = Instant::now();
+    std::panic::set_hook(Box::new(|panic| {
+        let error = Error::new(code::INTERNAL, format!("the plugin has a defect, please report it: {panic}"));
+        let text = serde_json::to_string(&error).unwrap_or_default();
+        let _ = io::stdout().lock().write_all(text.as_bytes());
+    }));
     let answer = match Invocation::read(&variable) {
         None => {
             let about = format!(
@@ -62,7 +67,10 @@ fn answer(invocation: &Invocation, start: Instant) -> Result<String, Error> {
     if invocation.command == Command::Version {
         return Ok(protocol::versions());
     }
-    let conf = NetConf::parse(&text)?;
+    let conf = match invocation.command {
+        Command::Del | Command::Gc => NetConf::parse_for_removal(&text)?,
+        _ => NetConf::parse(&text)?,
+    };
     logging::start(&conf, invocation);
     carry_out(invocation, &conf, start).map_err(|error| error.of_version(&conf.version))
 }

@@ -169,6 +169,8 @@ pub mod code {
     pub const DRIFT: u32 = 103;
     /// Somebody else's rules, names or marks are in the way.
     pub const CONFLICT: u32 = 104;
+    /// A defect of the plugin.
+    pub const INTERNAL: u32 = 999;
 }
 
 /// What went wrong, as the runtime is told.

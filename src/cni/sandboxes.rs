@@ -63,7 +63,7 @@ impl Sandboxes {
         match fs::read(&path) {
             // A file that was cut off by a full disk is as good as none.
             Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if is_nothing(&error) => Ok(None),
             Err(source) => Err(SandboxError { doing: "read", path, source }),
         }
     }
@@ -90,9 +90,7 @@ impl Sandboxes {
     pub fn forget(&self, attachment: &Attachment) -> Result<(), SandboxError> {
         let path = self.path(attachment);
         match fs::remove_file(&path) {
-            Err(source) if source.kind() != ErrorKind::NotFound => {
-                Err(SandboxError { doing: "remove", path, source })
-            }
+            Err(source) if !is_nothing(&source) => Err(SandboxError { doing: "remove", path, source }),
             _ => Ok(()),
         }
     }
@@ -128,11 +126,18 @@ impl Sandboxes {
     /// When the folder cannot be read.
     pub fn is_any(&self) -> Result<bool, SandboxError> {
         match fs::read_dir(&self.folder) {
-            Ok(mut entries) => Ok(entries.next().is_some()),
+            Ok(entries) => {
+                Ok(entries.flatten().any(|it| it.path().extension().is_some_and(|it| it == "json")))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
             Err(source) => Err(SandboxError { doing: "read", path: self.folder.clone(), source }),
         }
     }
+}
+
+/// There is no such file, or could not be: its name is too long.
+fn is_nothing(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::decision::{PROXY, boolean};
+use super::decision::{DISABLE_ENVOY, INJECT, PROXY, STATUS, boolean};
 use super::pod::{Container, PodFacts};
 use super::proxy_config::{self, ProxyConfig};
 use crate::config::lists;
@@ -81,6 +81,18 @@ const VALIDATION_FLAGS: [(&str, &str, &Setting); 3] = [
     ("-z", "--inbound-capture-port", &INBOUND_CAPTURE_PORT),
     ("-i", "--istio-service-cidr", &OUTBOUND_RANGES),
 ];
+
+/// Does an annotation say something here? Others need not be known.
+pub fn is_read(annotation: &str) -> bool {
+    ANNOTATIONS.iter().any(|it| it.annotation == annotation)
+        || [PROXY_CONFIG, STATUS, INJECT].contains(&annotation)
+}
+
+/// Does a variable of the proxy's say something here?
+pub fn is_read_variable(name: &str) -> bool {
+    VARIABLES.iter().any(|(known, _)| *known == name)
+        || [DNS_CAPTURE, DISABLE_ENVOY, proxy_config::VARIABLE].contains(&name)
+}
 
 /// What a pod wants.
 #[derive(Clone, Debug)]

@@ -216,6 +216,17 @@ fn nesting_without_end_does_not_take_the_stack_away() {
 }
 
 #[test]
+fn a_few_lines_that_stand_for_a_billion_values_are_refused() {
+    let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
+    for level in 1..9 {
+        let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+        text.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+    }
+    let problems = wanted(&pod(&[(PROXY_CONFIG, &text)], plain()), Settings::default()).unwrap_err();
+    assert!(problems.to_string().contains("aliases"), "{problems}");
+}
+
+#[test]
 fn flags_of_the_node_hold_where_the_pod_says_nothing() {
     let mut base = Settings::default();
     base.set(&PROXY_UID, Origin::Flag("proxy-uid"), "3000".into());

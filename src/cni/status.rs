@@ -19,7 +19,7 @@ pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
             Source::Agent => Agent::new(&conf.agent_socket).is_ready(),
             Source::Runtime if conf.has_annotations_capability => Ok(()),
             Source::Runtime => Err("it is not told to hand over annotations".to_owned()),
-            Source::Kubeconfig => std::fs::metadata(&conf.kubeconfig)
+            Source::Kubeconfig => std::fs::File::open(&conf.kubeconfig)
                 .map(drop)
                 .map_err(|error| format!("{}: {error}", conf.kubeconfig.display())),
         };
@@ -37,6 +37,6 @@ pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
     if missing.is_empty() {
         return Ok(());
     }
-    Err(Error::new(code::NOT_AVAILABLE, "nobody can say what pods want: is the node agent running?")
+    Err(Error::new(code::NOT_AVAILABLE, "pods of the mesh could not be served now")
         .with_details(missing.join("\n")))
 }

@@ -1,9 +1,12 @@
 //! Asks the node's agent.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
+
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use crate::cni::agent_protocol::{Answer, LONGEST_LINE, Question, Report, Request, Response, VERSION};
 use crate::cni::pod::{PodFacts, PodName};
@@ -62,9 +65,18 @@ impl<'a> Agent<'a> {
         }
     }
 
+    /// An agent that takes no connections any more (its queue is full) is as good as none; a plain connect would wait.
+    pub(super) fn connect(&self) -> io::Result<UnixStream> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        socket.set_nonblocking(true)?;
+        socket.connect(&SockAddr::unix(self.socket)?)?;
+        socket.set_nonblocking(false)?;
+        Ok(UnixStream::from(OwnedFd::from(socket)))
+    }
+
     fn ask(&self, question: Question, patience: Duration) -> Result<Answer, String> {
         let failed = |error: io::Error| format!("{} ({})", error, self.socket.display());
-        let mut stream = UnixStream::connect(self.socket).map_err(failed)?;
+        let mut stream = self.connect().map_err(failed)?;
         stream.set_read_timeout(Some(patience)).map_err(failed)?;
         stream.set_write_timeout(Some(patience)).map_err(failed)?;
         let mut line =

@@ -8,7 +8,7 @@ pub use agent::Agent;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tracing::debug;
+use tracing::warn;
 
 use super::decision::{Decision, by_facts};
 use super::netconf::{NetConf, Source};
@@ -28,18 +28,34 @@ pub struct Unknown {
     answers: Vec<String>,
 }
 
+/// Everything that an ADD has to know about its pod.
+#[derive(Clone, Debug)]
+pub struct Learned {
+    /// What is known.
+    pub facts: PodFacts,
+    /// What follows: rules or none.
+    pub decision: Decision,
+    /// Who knew it.
+    pub source: &'static str,
+}
+
 /// Asks the sources in their order, again and again until one knows enough or the time is over.
+///
+/// Annotations say less than the others: not who the proxy runs as, nor what its variables are. Where somebody else could
+/// say it, rules are made of annotations alone only when the time is over.
 ///
 /// # Errors
 /// When no source knows enough in time; what each said is named.
-pub fn learn(pod: &PodName, conf: &NetConf, start: Instant) -> Result<(PodFacts, Decision), Unknown> {
+pub fn learn(pod: &PodName, conf: &NetConf, start: Instant) -> Result<Learned, Unknown> {
     let deadline = start + conf.time_budget;
+    let rest = || deadline.saturating_duration_since(Instant::now());
     loop {
         let mut answers = Vec::new();
-        let rest = || deadline.saturating_duration_since(Instant::now());
+        let mut second_best = None;
         for (place, source) in conf.sources.iter().enumerate() {
-            // Who can only wait is asked to wait for a share of what is left, so that the others get their turn.
-            let share = rest() / u32::try_from(conf.sources.len() - place).unwrap_or(1);
+            // Of what is left, each gets a share who may have to be waited for.
+            let waiting = conf.sources[place..].iter().filter(|it| **it != Source::Runtime).count();
+            let share = rest().saturating_sub(PAUSE) / u32::try_from(waiting.max(1)).unwrap_or(1);
             let answer = match source {
                 Source::Agent => Agent::new(&conf.agent_socket).pod(pod, share),
                 Source::Runtime => from_runtime(conf),
@@ -50,22 +66,33 @@ pub fn learn(pod: &PodName, conf: &NetConf, start: Instant) -> Result<(PodFacts,
                 (Decision::Unknown, Ok(())) => {
                     Err("what it says of the pod is not enough to decide".to_owned())
                 }
-                (decision, Ok(())) => Ok((facts, decision)),
+                (decision, Ok(())) => Ok(Learned { facts, decision, source: name(*source) }),
             });
             match answer {
-                Ok((facts, decision)) => {
-                    debug!(?source, ?facts, "facts");
-                    return Ok((facts, decision));
-                }
+                Ok(learned) if is_second_best(&learned, *source, conf) => second_best = Some(learned),
+                Ok(learned) => return Ok(learned),
                 Err(reason) => answers.push(format!("{}: {reason}", name(*source))),
             }
         }
         if rest() <= PAUSE {
+            if let Some(learned) = second_best {
+                warn!(
+                    "the rules are made of annotations alone, which do not say who the proxy runs as, nor what its variables \
+                     are: {}",
+                    answers.join("; ")
+                );
+                return Ok(learned);
+            }
             let PodName { namespace, name, .. } = pod.clone();
             return Err(Unknown { namespace, name, budget: conf.time_budget, answers });
         }
         thread::sleep(PAUSE);
     }
+}
+
+/// Could somebody else say more?
+fn is_second_best(learned: &Learned, source: Source, conf: &NetConf) -> bool {
+    source == Source::Runtime && learned.decision == Decision::Intercept && conf.sources.len() > 1
 }
 
 /// A source's name, as in the configuration.
@@ -152,7 +179,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let refused = Answer::Error { code: Refusal::NotReady, message: "starting".into() };
         let socket = agent(&folder, vec![line(refused), "garbage\n".into(), String::new(), known("1")]);
-        let (facts, decision) = learn(&pod("1"), &conf(&socket, ""), Instant::now()).unwrap();
+        let Learned { facts, decision, source } =
+            learn(&pod("1"), &conf(&socket, ""), Instant::now()).unwrap();
+        assert_eq!(source, "agent");
         assert_eq!(facts.uid.as_deref(), Some("1"));
         assert_eq!(decision, Decision::Skip(Reason::HostNetwork));
     }
@@ -170,8 +199,38 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let more = r#","runtimeConfig":{"io.kubernetes.cri.pod-annotations":{"a":"b"}}"#;
         let conf = conf(&folder.path().join("none"), more);
-        let (_, decision) = learn(&pod("1"), &conf, Instant::now()).unwrap();
-        assert_eq!(decision, Decision::Skip(Reason::NoStatus));
+        let learned = learn(&pod("1"), &conf, Instant::now()).unwrap();
+        assert_eq!(learned.decision, Decision::Skip(Reason::NoStatus));
+    }
+
+    #[test]
+    fn rules_of_annotations_alone_wait_for_somebody_who_knows_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let status = r#"{\"containers\":[\"istio-proxy\"]}"#;
+        let more = format!(
+            r#","runtimeConfig":{{"io.kubernetes.cri.pod-annotations":{{"sidecar.istio.io/status":"{status}"}}}}"#
+        );
+        let refused = || line(Answer::Error { code: Refusal::NotReady, message: "starting".into() });
+        let socket = agent(&folder, vec![refused(), refused(), known("1")]);
+        assert_eq!(learn(&pod("1"), &conf(&socket, &more), Instant::now()).unwrap().source, "agent");
+        let alone = learn(&pod("1"), &conf(&folder.path().join("none"), &more), Instant::now()).unwrap();
+        assert_eq!((alone.source, alone.decision), ("runtime", Decision::Intercept));
+    }
+
+    #[test]
+    fn a_queue_that_is_full_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("agent.sock");
+        let listener = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&socket2::SockAddr::unix(&path).unwrap()).unwrap();
+        listener.listen(0).unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(stream) = Agent::new(&path).connect() {
+            waiting.push(stream);
+            assert!(waiting.len() < 10_000);
+        }
+        let error = learn(&pod("1"), &conf(&path, ""), Instant::now()).unwrap_err();
+        assert!(error.to_string().contains("agent: "), "{error}");
     }
 
     #[test]
