@@ -197,8 +197,7 @@ fn every_link_inside_the_repository_leads_to_a_file_and_a_heading() {
             }
             count += 1;
             let (file, anchor) = target.split_once('#').unwrap_or((&target, ""));
-            let path =
-                if file.is_empty() { document.path.clone() } else { straight(&folder.join(file)) };
+            let path = if file.is_empty() { document.path.clone() } else { straight(&folder.join(file)) };
             if !top().join(&path).exists() {
                 wrong.push(document.where_is(&format!("{target}: there is no such file")));
             } else if !anchor.is_empty() && !Document::read(&path).anchors().contains(anchor) {
@@ -315,7 +314,11 @@ fn flag_name(word: &str) -> Option<&str> {
 }
 
 /// What is wrong with a command of ours, if anything.
-fn fault(words: &[String], verbs: &BTreeMap<String, &'static str>, agent: &BTreeSet<String>) -> Option<String> {
+fn fault(
+    words: &[String],
+    verbs: &BTreeMap<String, &'static str>,
+    agent: &BTreeSet<String>,
+) -> Option<String> {
     let program = Path::new(&words[0]).file_name()?.to_str()?;
     let arguments = &words[1..];
     match (program, arguments.first().map(String::as_str)) {
@@ -348,7 +351,9 @@ fn every_command_that_is_shown_is_one() {
     for document in documents() {
         let mut lines = document.code();
         for text in document.prose() {
-            let is_ours = |span: &&str| span.starts_with("mesh-intercept ") || span.starts_with("mesh-intercept-agent ");
+            let is_ours = |span: &&str| {
+                span.starts_with("mesh-intercept ") || span.starts_with("mesh-intercept-agent ")
+            };
             let is_verb = |span: &&str| verbs.contains_key(span.split(' ').next().unwrap_or_default());
             lines.extend(spans(&text).into_iter().filter(is_ours).map(str::to_owned));
             // `init --migrate` says it as well.
@@ -388,7 +393,9 @@ fn a_command_that_is_none_is_found() {
 #[test]
 fn every_flag_in_the_text_is_known() {
     let mut known = flags_of_the_agent();
-    known.extend(ALL.iter().flat_map(|setting| [Some(setting.flag), setting.alias]).flatten().map(str::to_owned));
+    known.extend(
+        ALL.iter().flat_map(|setting| [Some(setting.flag), setting.alias]).flatten().map(str::to_owned),
+    );
     known.extend(FLAGS_OF_OTHERS.map(str::to_owned));
     let mut wrong = Vec::new();
     for document in documents() {
