@@ -60,6 +60,7 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
             "-q",
             "443",
             "--uncaptured-family=deny",
+            "--quic=deny",
         ],
     ),
 ];

@@ -137,6 +137,19 @@ fn ipv6_that_is_not_intercepted_is_left_alone_or_dropped() {
 }
 
 #[test]
+fn quic_is_refused_where_it_is_denied() {
+    let lab = Lab::new(RESOLV_CONF);
+    let allowed = flags(&[]);
+    let denied = flags(&["--quic=deny"]);
+    init(&lab.pod, &allowed);
+    let refused =
+        ["UDP of the application to 192.0.2.1:443", "UDP of the application to [2001:db8:6d69::1]:443"];
+    assert_fails(&lab.pod, &denied, &refused);
+    init(&lab.pod, &[&denied[..], &["--reconcile"]].concat());
+    assert_all_ok(&lab.pod, &denied);
+}
+
+#[test]
 fn interfaces_are_not_probed_and_it_is_said() {
     let lab = Lab::new(RESOLV_CONF);
     // The second name is what the cable would be called.

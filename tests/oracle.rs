@@ -46,6 +46,7 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
             "-q",
             "443",
             "--uncaptured-family=deny",
+            "--quic=deny",
         ],
     ),
 ];

@@ -241,6 +241,59 @@ fn ipv6_is_denied() -> Scenario {
     scenario(&[&INJECTED[..], &["--uncaptured-family=deny"]].concat(), packets)
 }
 
+/// QUIC is refused wherever TCP would be captured, and nowhere else.
+fn quic_is_denied() -> Scenario {
+    let mut packets = Vec::new();
+    packets.extend(both(app, OUT_V4, OUT_V6, 443, "rejected").map(Probe::udp));
+    packets.extend(both(app, PEER_V4, PEER_V6, 443, "rejected").map(Probe::udp));
+    packets.extend(both(app, OUT_V4, OUT_V6, 443, "outbound"));
+    packets.extend(both(proxy, OUT_V4, OUT_V6, 443, "outside").map(Probe::udp));
+    packets.push(Probe::new(Sender::Pod(APP, PROXY), OUT_V4, 443, "outside").udp());
+    packets.push(Probe::new(Sender::Pod(PROXY, APP), OUT_V6, 443, "outside").udp());
+    // Other ports, the pod itself, and what is excluded from capture.
+    packets.extend(both(app, OUT_V4, OUT_V6, 80, "outside").map(Probe::udp));
+    packets.extend(both(app, "127.0.0.1", "::1", 443, "closed").map(Probe::udp));
+    packets.extend(both(app, POD_V4, POD_V6, 443, "closed").map(Probe::udp));
+    packets.push(app("192.168.0.1", 443, "outside").udp());
+    packets.push(app(PEER_NET1, 443, "outside").udp());
+    packets.extend(both(peer, POD_V4, POD_V6, 443, "closed").map(Probe::udp));
+    injected(&["--quic=deny", "-c", "net1", "--drop-invalid"], packets)
+}
+
+/// Who captures little denies little.
+fn quic_is_denied_in_included_ranges() -> Scenario {
+    let packets = vec![
+        app("10.1.2.3", 443, "rejected").udp(),
+        app(OUT_V4, 443, "outside").udp(),
+        app(OUT_V6, 443, "outside").udp(),
+    ];
+    injected(&["--quic=deny", "-i", "10.1.0.0/16"], packets)
+}
+
+fn quic_is_denied_to_an_included_port() -> Scenario {
+    let mut packets = Vec::new();
+    packets.extend(both(app, OUT_V4, OUT_V6, 443, "rejected").map(Probe::udp));
+    injected(&["--quic=deny", "-i", "10.1.0.0/16", "-q", "443"], packets)
+}
+
+fn quic_to_an_excluded_port_passes() -> Scenario {
+    let mut packets = Vec::new();
+    packets.extend(both(app, OUT_V4, OUT_V6, 443, "outside").map(Probe::udp));
+    injected(&["--quic=deny", "-o", "443"], packets)
+}
+
+fn quic_of_groups() -> Scenario {
+    let packets = vec![
+        Probe::new(Sender::Pod(APP, 888), OUT_V4, 443, "rejected").udp(),
+        Probe::new(Sender::Pod(APP, 889), OUT_V6, 443, "rejected").udp(),
+        Probe::new(Sender::Pod(APP, 890), OUT_V4, 443, "outside").udp(),
+    ];
+    Scenario {
+        environment: vec![("ISTIO_OUTBOUND_OWNER_GROUPS", "888,889")],
+        ..injected(&["--quic=deny"], packets)
+    }
+}
+
 /// 20,000 ranges: the ends and a hole between two of them.
 fn many_ranges() -> Scenario {
     let ranges: String = (0..20_000u32).map(|i| format!("10.{}.{}.0/25\n", i / 256, i % 256)).collect();
@@ -275,6 +328,11 @@ for_each_back_end! {
     loopback_included => super::loopback_included();
     ipv6_is_left_alone => super::ipv6_is_left_alone();
     ipv6_is_denied => super::ipv6_is_denied();
+    quic_is_denied => super::quic_is_denied();
+    quic_is_denied_in_included_ranges => super::quic_is_denied_in_included_ranges();
+    quic_is_denied_to_an_included_port => super::quic_is_denied_to_an_included_port();
+    quic_to_an_excluded_port_passes => super::quic_to_an_excluded_port_passes();
+    quic_of_groups => super::quic_of_groups();
     many_ranges => super::many_ranges();
 }
 

@@ -55,6 +55,7 @@ pub fn settings(from: &mut Unstructured<'_>) -> Result<Settings> {
             "redirect-dns" | "capture-all-dns" | "drop-invalid" | "dual-stack" => {
                 pick(from, &["true", "false"])?
             }
+            "quic" => pick(from, &["allow", "deny"])?,
             "uncaptured-family" => pick(from, &["allow", "warn", "deny"])?,
             "ISTIO_OUTBOUND_OWNER_GROUPS" if from.ratio(1, 2)? => "*".to_owned(),
             "ISTIO_OUTBOUND_OWNER_GROUPS" | "ISTIO_OUTBOUND_OWNER_GROUPS_EXCLUDE" => list(from, 6, owner)?,

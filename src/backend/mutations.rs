@@ -32,7 +32,7 @@ enum Mutation {
 
 /// Configurations in which, taken together, every rule decides about some packet.
 fn configurations() -> Vec<Texts> {
-    let all: [&[(&'static Setting, &str)]; 5] = [
+    let all: [&[(&'static Setting, &str)]; 6] = [
         &[
             (&settings::OUTBOUND_RANGES, "*"),
             (&settings::OUTBOUND_EXCLUDED_RANGES, "10.1.0.0/16,10.3.0.0/16,2001:db8:1::/48"),
@@ -69,6 +69,15 @@ fn configurations() -> Vec<Texts> {
             (&settings::OUTBOUND_RANGES, "127.0.0.0/8"),
             (&settings::INBOUND_PORTS, "*"),
             (&settings::UNCAPTURED_FAMILY, "deny"),
+            (&settings::PROXY_UID, "1337"),
+            (&settings::PROXY_GID, "1400"),
+        ],
+        &[
+            (&settings::OUTBOUND_RANGES, "10.0.0.0/8,2001:db8::/32"),
+            (&settings::OUTBOUND_EXCLUDED_RANGES, "10.2.0.0/16"),
+            (&settings::OWNER_GROUPS, "1000,1400"),
+            (&settings::EXCLUDED_INTERFACES, "net1"),
+            (&settings::QUIC, "deny"),
             (&settings::PROXY_UID, "1337"),
             (&settings::PROXY_GID, "1400"),
         ],
@@ -122,7 +131,7 @@ fn packets() -> Vec<Packet> {
                 from.to_string().ends_with(":6") || from.to_string().ends_with(".6") || OWN.contains(from)
             });
             for from in sources {
-                for port in [22, 53, 80, 8443, 15008, 15020, 15053] {
+                for port in [22, 53, 80, 443, 8443, 15008, 15020, 15053] {
                     for protocol in [Protocol::Tcp, Protocol::Udp, Protocol::Icmpv6] {
                         for source_port in [53, 15053, 40000] {
                             let ends = (SocketAddr::new(*from, source_port), SocketAddr::new(*to, port));

@@ -144,7 +144,7 @@ proptest! {
         for packet in &packets {
             let surroundings = surroundings(true);
             let (one, other) = (simulate(&before, packet, &surroundings), simulate(&after, packet, &surroundings));
-            let is_redirected = |outcome: &Outcome| !matches!(outcome.fate, Fate::Direct | Fate::Dropped);
+            let is_redirected = |outcome: &Outcome| !matches!(outcome.fate, Fate::Direct | Fate::Dropped | Fate::Rejected);
             prop_assert!(
                 is_redirected(&one) || !is_redirected(&other),
                 "{} {:?}\n{:#?}\n{:#?}", setting.key(), packet, one.path, other.path

@@ -24,14 +24,23 @@ pub enum Fate {
     Bypassed,
     /// Nowhere.
     Dropped,
+    /// Nowhere, and the sender is told so.
+    Rejected,
     /// On to other rules.
     OnTheWay,
 }
 
 impl Fate {
     /// Every fate, in the order in which they are shown.
-    pub const ALL: [Fate; 6] =
-        [Fate::RedirectedOut, Fate::RedirectedIn, Fate::Dns, Fate::Bypassed, Fate::Dropped, Fate::OnTheWay];
+    pub const ALL: [Fate; 7] = [
+        Fate::RedirectedOut,
+        Fate::RedirectedIn,
+        Fate::Dns,
+        Fate::Bypassed,
+        Fate::Dropped,
+        Fate::Rejected,
+        Fate::OnTheWay,
+    ];
 
     /// In words.
     pub fn name(self) -> &'static str {
@@ -41,6 +50,7 @@ impl Fate {
             Fate::Dns => "DNS",
             Fate::Bypassed => "bypassed",
             Fate::Dropped => "dropped",
+            Fate::Rejected => "rejected",
             Fate::OnTheWay => "on the way",
         }
     }
@@ -94,6 +104,7 @@ fn of_nftables(chain: &str, held: &HeldRule) -> Option<Counted> {
         nftables::End::Redirects => of_redirect(chain),
         nftables::End::Passes if id != "divert-accept" && table != "raw" => Fate::Bypassed,
         nftables::End::Drops => Fate::Dropped,
+        nftables::End::Rejects => Fate::Rejected,
         _ => Fate::OnTheWay,
     };
     let text = |text: &str| text.to_owned();
@@ -153,6 +164,7 @@ fn of_target(table: &str, chain: &str, line: &Line) -> Fate {
         "REDIRECT" | "TPROXY" => of_redirect(chain),
         "RETURN" if table != "raw" => Fate::Bypassed,
         "DROP" => Fate::Dropped,
+        "REJECT" => Fate::Rejected,
         _ => Fate::OnTheWay,
     }
 }

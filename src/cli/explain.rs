@@ -112,7 +112,7 @@ impl Answer {
         }
         let intercepted = self.program.families().contains(self.packet.family());
         match (&self.packet.entry, self.outcome.fate) {
-            (_, Fate::Dropped) => None,
+            (_, Fate::Dropped | Fate::Rejected) => None,
             _ if !intercepted => Some(&settings::DUAL_STACK),
             (Entry::Sent { .. }, _) => Some(&settings::OUTBOUND_RANGES),
             (Entry::Received { .. }, _) => Some(&settings::INBOUND_PORTS),
@@ -171,6 +171,7 @@ impl Answer {
             Fate::Dns => format!("goes to the DNS agent at port {port}"),
             Fate::Direct => "goes where it was sent, past the proxy".to_owned(),
             Fate::Dropped => "is dropped".to_owned(),
+            Fate::Rejected => "is refused at once".to_owned(),
         };
         write!(out, "\nIt {fate}")?;
         match (&self.outcome.rule, self.flag()) {

@@ -92,20 +92,28 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
     }
 }
 
-/// Help, version, or what is wrong when no command was named.
-fn overview(arguments: &[String]) -> Exit {
-    let mut overview = clap::Command::new(NAME)
+/// The program with its commands, which `describe` tells more of than their names.
+fn program(describe: fn(&'static str, &'static str) -> clap::Command) -> clap::Command {
+    let program = clap::Command::new(NAME)
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .subcommand_required(true)
         .disable_help_subcommand(true);
-    for (_, name, aliases, about) in VERBS {
-        overview = overview
-            .subcommand(clap::Command::new(name).about(about).visible_aliases(aliases.iter().copied()));
-    }
-    overview =
-        overview.subcommand(clap::Command::new(CNI).about("Answer a container runtime, as a CNI plugin"));
-    match overview.try_get_matches_from_mut(arguments) {
+    let verbs = VERBS.iter().map(|(_, name, aliases, about)| {
+        describe(name, about).about(*about).visible_aliases(aliases.iter().copied())
+    });
+    let plugin = clap::Command::new(CNI).about("Answer a container runtime, as a CNI plugin");
+    program.subcommands(verbs).subcommand(plugin)
+}
+
+/// Every command with all its flags: what manual pages and completions are made of.
+pub fn reference() -> clap::Command {
+    program(command)
+}
+
+/// Help, version, or what is wrong when no command was named.
+fn overview(arguments: &[String]) -> Exit {
+    match program(|name, _| clap::Command::new(name)).try_get_matches_from(arguments) {
         Err(error) if !error.use_stderr() => {
             show(&error.to_string());
             Exit::Done

@@ -96,6 +96,7 @@ pub(crate) fn texts() -> impl Strategy<Value = Texts> {
         switch(),
         of(&["allow", "warn", "deny"]),
         of(&["127.0.0.1/32", "127.0.0.0/8"]),
+        of(&["allow", "deny"]),
     );
     (listeners, owners, tproxy, inbound, outbound, links, others).prop_map(
         |(listeners, owners, tproxy, inbound, outbound, links, others)| {
@@ -124,6 +125,7 @@ pub(crate) fn texts() -> impl Strategy<Value = Texts> {
                 (&settings::DUAL_STACK, others.3),
                 (&settings::UNCAPTURED_FAMILY, others.4),
                 (&settings::LOOPBACK_RANGE, others.5),
+                (&settings::QUIC, others.6),
             ]
         },
     )

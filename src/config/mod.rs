@@ -37,7 +37,7 @@ use ports::{Port, PortRange, PortSet};
 use problem::Problems;
 use reader::Reader;
 use typed::Settings;
-use values::{Mark, Mode, RouteTable, UncapturedFamily};
+use values::{Mark, Mode, Quic, RouteTable, UncapturedFamily};
 
 /// Which inbound ports are captured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -131,6 +131,8 @@ pub struct Config {
     pub loopback: LoopbackRange,
     /// What happens to IPv6 when it is not captured.
     pub uncaptured_family: UncapturedFamily,
+    /// What happens to QUIC.
+    pub quic: Quic,
 }
 
 impl Config {
@@ -172,6 +174,7 @@ impl Config {
             dual_stack: reader.switch(&settings::DUAL_STACK),
             loopback: reader.value(&settings::LOOPBACK_RANGE),
             uncaptured_family: reader.value(&settings::UNCAPTURED_FAMILY),
+            quic: reader.value(&settings::QUIC),
         }
     }
 }

@@ -14,6 +14,8 @@ pub struct Port(NonZeroU16);
 impl Port {
     /// DNS servers listen here (RFC 1035).
     pub const DNS: Port = Port::constant(53);
+    /// HTTP over TLS (RFC 9110), and over QUIC (RFC 9114).
+    pub const HTTPS: Port = Port::constant(443);
     /// The sidecar's own DNS server listens here (istio's agent).
     pub const DNS_AGENT: Port = Port::constant(15053);
 

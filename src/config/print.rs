@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::settings::{self, Kind, Setting};
-use super::values::{Mode, UncapturedFamily};
+use super::values::{Mode, Quic, UncapturedFamily};
 use super::{Config, Dns, InboundPorts, OutboundRanges, OwnerGroups};
 
 impl Config {
@@ -76,6 +76,14 @@ impl Config {
                     UncapturedFamily::Allow => "allow",
                     UncapturedFamily::Warn => "warn",
                     UncapturedFamily::Deny => "deny",
+                }
+                .to_owned(),
+            ),
+            (
+                &settings::QUIC,
+                match self.quic {
+                    Quic::Allow => "allow",
+                    Quic::Deny => "deny",
                 }
                 .to_owned(),
             ),

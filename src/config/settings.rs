@@ -247,6 +247,10 @@ pub const BACKEND: Setting = value("backend", "auto|nftables|iptables-nft|iptabl
 pub const UNCAPTURED_FAMILY: Setting = value("uncaptured-family", "allow|warn|deny", "warn")
     .variables(&["MESH_INTERCEPT_UNCAPTURED_FAMILY"])
     .help("What happens to a pod's IPv6 when it is not intercepted: deny drops its outbound traffic, except loopback and the proxy's");
+/// What to do about QUIC (not in istio-iptables).
+pub const QUIC: Setting = value("quic", "allow|deny", "allow")
+    .variables(&["MESH_INTERCEPT_QUIC"])
+    .help("What happens to outbound UDP to port 443: deny refuses it where TCP would be captured, so that clients take TCP");
 /// Where resolvers are read from (not in istio-iptables).
 pub const RESOLV_CONF: Setting = value("resolv-conf", "FILE", "/etc/resolv.conf")
     .variables(&["MESH_INTERCEPT_RESOLV_CONF"])
@@ -382,6 +386,7 @@ pub const ALL: &[&Setting] = &[
     &DROP_INVALID,
     &DUAL_STACK,
     &UNCAPTURED_FAMILY,
+    &QUIC,
     &BACKEND,
     &NATIVE_NFTABLES,
     &FORCE_IPTABLES_BINARY,
@@ -453,6 +458,7 @@ pub const CONFIGURATION: &[&Setting] = &[
     &DROP_INVALID,
     &DUAL_STACK,
     &UNCAPTURED_FAMILY,
+    &QUIC,
 ];
 
 #[cfg(test)]

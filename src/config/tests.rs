@@ -93,6 +93,7 @@ fn each_kind_of_nonsense_is_refused() {
         (&BACKEND, "ebpf"),
         (&FORCE_IPTABLES_BINARY, "iptables"),
         (&UNCAPTURED_FAMILY, "drop"),
+        (&QUIC, "reject"),
         (&OUTPUT, "yaml"),
         (&LOCAL_ADDRESS, "10.0.0.0/8"),
         (&NETWORK_NAMESPACE, "a\nb"),

@@ -55,6 +55,29 @@ impl FromStr for UncapturedFamily {
     }
 }
 
+/// What happens to QUIC, which a redirection of TCP does not see.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Quic {
+    /// It passes.
+    #[default]
+    Allow,
+    /// Where TCP would be captured it is refused at once, so that clients take TCP instead.
+    Deny,
+}
+
+impl FromStr for Quic {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Quic, String> {
+        match text {
+            "allow" => Ok(Quic::Allow),
+            "deny" => Ok(Quic::Deny),
+            _ => Err("write allow or deny".to_owned()),
+        }
+    }
+}
+
 /// A packet mark (`SO_MARK`, `fwmark`), never 0: that is what packets without a mark carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(transparent)]

@@ -30,6 +30,7 @@ const CAUSES: &[(&str, &Setting)] = &[
     ("nat-excluded-interfaces", &settings::EXCLUDED_INTERFACES),
     ("mangle-excluded-interfaces", &settings::EXCLUDED_INTERFACES),
     ("virtual-", &settings::VIRTUAL_INTERFACES),
+    ("quic-", &settings::QUIC),
     ("uncaptured", &settings::UNCAPTURED_FAMILY),
     ("invalid", &settings::DROP_INVALID),
     ("drop-invalid", &settings::DROP_INVALID),

@@ -6,6 +6,7 @@
 mod dns;
 mod inbound;
 mod outbound;
+mod quic;
 mod uncaptured;
 
 use std::net::Ipv6Addr;
@@ -33,6 +34,7 @@ pub fn compile(config: &Config, pod: &Pod) -> Program {
     compiler.virtual_interfaces();
     compiler.transparent_marks();
     compiler.uncaptured();
+    compiler.quic();
     Program { routing: routing(config, pod.families.intercepted), chains: compiler.chains }
 }
 

@@ -20,6 +20,8 @@ pub enum Fate {
     Direct,
     /// Nowhere.
     Dropped,
+    /// Nowhere, and its sender is told so.
+    Rejected,
 }
 
 /// A rule that was looked at.

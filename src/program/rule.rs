@@ -74,11 +74,13 @@ pub enum ChainName {
     Drop,
     /// Decides about a family that is not intercepted.
     Uncaptured,
+    /// Decides about QUIC.
+    Quic,
 }
 
 impl ChainName {
     /// Every chain.
-    pub const ALL: [ChainName; 11] = [
+    pub const ALL: [ChainName; 12] = [
         ChainName::Hook(Hook::Prerouting),
         ChainName::Hook(Hook::Output),
         ChainName::Inbound,
@@ -90,6 +92,7 @@ impl ChainName {
         ChainName::Tproxy,
         ChainName::Drop,
         ChainName::Uncaptured,
+        ChainName::Quic,
     ];
 
     /// As istio-iptables calls it, so that either tool knows the other's work.
@@ -106,6 +109,7 @@ impl ChainName {
             ChainName::Tproxy => "ISTIO_TPROXY",
             ChainName::Drop => "ISTIO_DROP",
             ChainName::Uncaptured => "ISTIO_UNCAPTURED",
+            ChainName::Quic => "ISTIO_QUIC",
         }
     }
 
@@ -204,6 +208,8 @@ pub enum Verdict {
     Accept,
     /// The packet is gone.
     Drop,
+    /// The packet is gone, and its sender is told at once that the port is unreachable (ICMP; RFC 792, RFC 4443).
+    Reject,
     /// On with the rules of this chain of the same table.
     Jump(ChainName),
     /// The destination becomes this port of the local host. Ends the walk.

@@ -66,7 +66,8 @@ struct Walk<'a> {
     is_translated: bool,
     /// Where the packet was sent first, and the rule that decided about it.
     redirected: Option<(Fate, u16, String)>,
-    dropped: Option<String>,
+    /// What ended it, and the rule that did.
+    stopped: Option<(Fate, String)>,
     /// The last rule that let the packet pass, and its table.
     passed: Option<(Table, String)>,
     path: Vec<Step>,
@@ -95,7 +96,7 @@ impl<'a> Walk<'a> {
             zone: 0,
             is_translated: packet.tracking != Tracking::New,
             redirected: None,
-            dropped: None,
+            stopped: None,
             passed: None,
             path: Vec::new(),
             depth: 0,
@@ -104,7 +105,7 @@ impl<'a> Walk<'a> {
     }
 
     fn ended(&self) -> bool {
-        self.dropped.is_some() || self.endless
+        self.stopped.is_some() || self.endless
     }
 
     fn hook(&mut self, hook: Hook, owner: Option<Owner>) {
@@ -184,7 +185,8 @@ impl<'a> Walk<'a> {
                 return Some(End::Returned);
             }
             Verdict::Accept => return Some(End::Passed),
-            Verdict::Drop => self.dropped = Some(decider),
+            Verdict::Drop => self.stopped = Some((Fate::Dropped, decider)),
+            Verdict::Reject => self.stopped = Some((Fate::Rejected, decider)),
             Verdict::Jump(chain) => {
                 let caller = matches!(
                     chain,
@@ -209,7 +211,7 @@ impl<'a> Walk<'a> {
                     self.mark = mark.get();
                     self.redirected.get_or_insert((Fate::InboundProxy, port.get(), decider));
                 } else {
-                    self.dropped = Some(decider);
+                    self.stopped = Some((Fate::Dropped, decider));
                 }
             }
             Verdict::SetMark(mark) => {
@@ -281,8 +283,8 @@ impl<'a> Walk<'a> {
     }
 
     fn outcome(self) -> Outcome {
-        let (fate, port, rule) = match (self.dropped, self.redirected) {
-            (Some(rule), _) => (Fate::Dropped, None, Some(rule)),
+        let (fate, port, rule) = match (self.stopped, self.redirected) {
+            (Some((fate, rule)), _) => (fate, None, Some(rule)),
             (None, Some((fate, port, rule))) => (fate, Some(port), Some(rule)),
             (None, None) => (Fate::Direct, None, self.passed.map(|(_, rule)| rule)),
         };

@@ -23,7 +23,7 @@ fn pod(intercepted: Families) -> Pod {
 
 /// Every feature, alone and together, for one family and for both.
 fn programs() -> Vec<Program> {
-    let features: [(&Setting, &str); 16] = [
+    let features: [(&Setting, &str); 17] = [
         (&settings::PROXY_UID, "3,4,3"),
         (&settings::PROXY_GID, "1,2"),
         (&settings::INTERCEPTION_MODE, "TPROXY"),
@@ -40,6 +40,7 @@ fn programs() -> Vec<Program> {
         (&settings::REDIRECT_DNS, "true"),
         (&settings::DROP_INVALID, "true"),
         (&settings::UNCAPTURED_FAMILY, "deny"),
+        (&settings::QUIC, "deny"),
     ];
     let mut configurations: Vec<Vec<(&Setting, &str)>> =
         features.iter().map(|feature| vec![*feature]).collect();
@@ -131,6 +132,15 @@ fn warnings_say_what_bypasses_the_proxy() {
     assert_eq!(warned(&[], &pod(Families::BOTH)), "");
     let mapped = [(&settings::OUTBOUND_EXCLUDED_RANGES, "::ffff:10.0.0.0/104")];
     assert!(warned(&mapped, &pod(Families::BOTH)).contains("write it as IPv4"));
+    let quic = |more: &[(&Setting, &str)]| {
+        warned(
+            &[&[(&settings::QUIC, "deny"), (&settings::OUTBOUND_RANGES, "*")], more].concat(),
+            &pod(Families::BOTH),
+        )
+    };
+    assert_eq!(quic(&[]), "");
+    assert!(quic(&[(&settings::OUTBOUND_EXCLUDED_PORTS, "400-500")]).contains("refuses nothing"));
+    assert!(quic(&[(&settings::VIRTUAL_INTERFACES, "vnet0")]).contains("virtual machines"));
     let no_servers = Pod { resolvers: vec![], ..pod(Families::BOTH) };
     assert!(warned(&[(&settings::REDIRECT_DNS, "true")], &no_servers).contains("DNS capture is off"));
 }

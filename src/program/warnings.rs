@@ -2,7 +2,8 @@
 
 use crate::config::Config;
 use crate::config::families::{Families, Family};
-use crate::config::values::UncapturedFamily;
+use crate::config::ports::Port;
+use crate::config::values::{Quic, UncapturedFamily};
 use crate::config::{Dns, InboundPorts, OutboundRanges};
 
 use super::Pod;
@@ -21,6 +22,19 @@ pub fn warnings(config: &Config, pod: &Pod) -> Vec<String> {
         warnings.push(
             "DNS capture is off: --redirect-dns is set, but resolv.conf names no server. \
              Set --capture-all-dns to capture everything to port 53"
+                .to_owned(),
+        );
+    }
+    let https = Port::HTTPS.get();
+    let nothing = matches!(&config.outbound_ranges, OutboundRanges::Only(ranges) if ranges.is_empty());
+    let included = config.outbound_ports.contains(https) || !nothing;
+    if config.quic == Quic::Deny && (!included || config.excluded_outbound_ports.contains(https)) {
+        warnings.push("--quic=deny refuses nothing: outbound TCP to port 443 is not captured".to_owned());
+    }
+    if config.quic == Quic::Deny && !config.virtual_interfaces.is_empty() {
+        warnings.push(
+            "--quic=deny is about what the pod itself sends: UDP of virtual machines (--kube-virt-interfaces) to port 443 \
+             bypasses the proxy"
                 .to_owned(),
         );
     }

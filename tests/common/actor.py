@@ -83,6 +83,15 @@ def serve():
                 pass  # the client went away
 
 
+def refused(client):
+    """What it means that send() is not permitted: a rule that rejects also tells the socket."""
+    poll = select.poll()
+    poll.register(client, 0)
+    poll.poll(200)
+    error = client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    return "rejected" if error == errno.ECONNREFUSED else "dropped"
+
+
 def ask_one(question):
     with open_socket(question) as client:
         client.settimeout(PATIENCE)
@@ -97,7 +106,7 @@ def ask_one(question):
             return "dropped"
         except OSError as error:
             if error.errno == errno.EPERM:
-                return "dropped"  # what send() says when a rule drops a packet on its way out
+                return refused(client)
             if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
                 return "closed"
             return "error: %s" % error.strerror

@@ -10,7 +10,7 @@ use crate::common::{PEER_NET1, PEER_V4, PEER_V6, POD_NET1, POD_V4, POD_V6};
 use crate::laboratory::{APP, PROXY, listener};
 use crate::packet::{PEER_NET1_V6, POD_NET1_V6, Packet, Sender, ip, pod_addresses};
 
-/// An answer as the sender gets it: `NAME|original destination|client address`, or `closed` or `dropped`.
+/// An answer as the sender gets it: `NAME|original destination|client address`, or `closed`, `rejected` or `dropped`.
 pub fn answer(program: &Program, packet: &Packet) -> (String, Outcome) {
     let surroundings = surroundings(program);
     let sent = simulated(packet, &surroundings);
@@ -20,10 +20,11 @@ pub fn answer(program: &Program, packet: &Packet) -> (String, Outcome) {
         Fate::InboundProxy => "inbound",
         Fate::Dns => "dns",
         Fate::Dropped => "dropped",
+        Fate::Rejected => "rejected",
         Fate::Direct => arrived(program, packet, &sent, &surroundings),
     };
     let text = match who {
-        "dropped" | "closed" => who.to_owned(),
+        "dropped" | "rejected" | "closed" => who.to_owned(),
         _ if packet.is_udp => format!("{who}||{}", sent.source.ip()),
         _ => format!("{who}|{}|{}", sent.destination, sent.source.ip()),
     };

@@ -2,7 +2,7 @@
 
 Standard input: a line of JSON for each batch, {"patience": SECONDS, "questions": [...]}; a question is {"family",
 "protocol", "to", "port", "from", "uid", "gid"}. Standard output: a line of JSON for each batch, the answers in order:
-`NAME|original destination|client address` of a listener, or closed, dropped, or the error. A line `forget` makes the
+`NAME|original destination|client address` of a listener, or closed, rejected, dropped, or the error. A line `forget` makes the
 namespace forget its connections, and is answered when it is done: both ends of a cable forget before either sends.
 
 One process sends for everybody: the owner match looks at the credentials that a socket was made with. What a packet is
@@ -20,6 +20,7 @@ import time
 RESET = struct.pack("ii", 1, 0)
 NETLINK_NETFILTER, DELETE_CONNECTIONS = 12, 0x102  # linux/netlink.h, linux/netfilter/nfnetlink_conntrack.h
 REQUEST_AND_ACKNOWLEDGE = 5
+STOPPED = "stopped"
 
 
 def forget_connections():
@@ -48,15 +49,14 @@ def open_socket(question):
 
 
 def failure(error):
-    if error.errno == errno.EPERM:
-        return "dropped"  # what send() says when a rule drops a packet on its way out
     if error.errno in (errno.ECONNREFUSED, errno.ECONNRESET):
         return "closed"
     return "error: %s" % error.strerror
 
 
 def dial(client, question):
-    """Says why it cannot be dialled, or nothing."""
+    """Says why it cannot be dialled, or nothing. A rule that stops a packet on its way out makes send() not permitted; one
+    that rejects it tells the socket as well, by a packet of its own that may take its time."""
     try:
         if question["from"]:
             client.bind((question["from"], 0))
@@ -65,6 +65,8 @@ def dial(client, question):
             client.send(b"?")
     except BlockingIOError:
         pass  # the answer is still to come
+    except PermissionError:
+        return STOPPED
     except OSError as error:
         return failure(error)
     return None
@@ -83,20 +85,21 @@ def ask(questions, patience):
     waiting = {}
     for place, question in enumerate(questions):
         client = open_socket(question)
-        refused = dial(client, question)
-        if refused:
-            answers[place] = refused
-            client.close()
-        else:
-            waiting[client.fileno()] = (client, place)
+        failed = dial(client, question)
+        if failed in (None, STOPPED):
+            waiting[client.fileno()] = (client, place, failed)
             poll.register(client, select.EPOLLIN)
+        else:
+            answers[place] = failed
+            client.close()
     end = time.monotonic() + patience
     while waiting and time.monotonic() < end:
         for descriptor, _ in poll.poll(max(0, end - time.monotonic())):
-            client, place = waiting.pop(descriptor)
-            answers[place] = hear(client)
+            client, place, failed = waiting.pop(descriptor)
+            answer = hear(client)
+            answers[place] = "rejected" if failed == STOPPED and answer == "closed" else answer
             client.close()
-    for client, _ in waiting.values():
+    for client, _, _ in waiting.values():
         client.close()
     poll.close()
     return answers

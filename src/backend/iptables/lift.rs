@@ -162,6 +162,9 @@ impl<'a> Words<'a> {
             ("RETURN", []) => Verdict::Return,
             ("ACCEPT", []) => Verdict::Accept,
             ("DROP", []) => Verdict::Drop,
+            ("REJECT", ["--reject-with", "icmp-port-unreachable" | "icmp6-port-unreachable"]) => {
+                Verdict::Reject
+            }
             ("REDIRECT", ["--to-ports", port]) => Verdict::Redirect(port.parse().ok()?),
             ("TPROXY", ["--on-port", port, "--on-ip", "0.0.0.0" | "::", "--tproxy-mark", set]) => {
                 Verdict::Tproxy { port: port.parse().ok()?, mark: all_bits(set)? }

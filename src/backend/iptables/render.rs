@@ -227,6 +227,10 @@ fn target(verdict: Verdict, family: Family) -> String {
         Verdict::Return => "-j RETURN".to_owned(),
         Verdict::Accept => "-j ACCEPT".to_owned(),
         Verdict::Drop => "-j DROP".to_owned(),
+        Verdict::Reject => match family {
+            Family::Ipv4 => "-j REJECT --reject-with icmp-port-unreachable".to_owned(),
+            Family::Ipv6 => "-j REJECT --reject-with icmp6-port-unreachable".to_owned(),
+        },
         Verdict::Jump(chain) => format!("-j {chain}"),
         Verdict::Redirect(port) => format!("-j REDIRECT --to-ports {port}"),
         Verdict::Tproxy { port, mark } => {

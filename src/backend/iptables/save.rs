@@ -11,7 +11,7 @@ use super::state::{Barrier, FamilyState, HookLine, Line, OwnChain, TableState};
 use crate::backend::listing::Count;
 
 /// The chains of istio-iptables and of ours, by their exact names: a name that merely begins so is somebody else's.
-pub const CHAINS: [&str; 9] = [
+pub const CHAINS: [&str; 10] = [
     "ISTIO_INBOUND",
     "ISTIO_IN_REDIRECT",
     "ISTIO_OUTPUT",
@@ -21,6 +21,7 @@ pub const CHAINS: [&str; 9] = [
     "ISTIO_TPROXY",
     "ISTIO_DROP",
     "ISTIO_UNCAPTURED",
+    "ISTIO_QUIC",
 ];
 
 /// The tables that rules of ours are in.

@@ -51,6 +51,14 @@ mod verdict {
     pub(super) const RETURN: i32 = -5;
 }
 
+/// What a sender is told: the ICMP error of the packet's family (linux/netfilter/nf_tables.h).
+mod reject {
+    /// `NFT_REJECT_ICMPX_UNREACH`
+    pub(super) const ICMPX: u32 = 2;
+    /// `NFT_REJECT_ICMPX_PORT_UNREACH`
+    pub(super) const PORT_UNREACHABLE: u8 = 1;
+}
+
 /// The list that expressions are added to.
 struct Expressions<'a> {
     out: &'a mut Attributes,
@@ -188,6 +196,9 @@ impl Expressions<'_> {
             Action::Return => self.verdict(verdict::RETURN, None),
             Action::Accept => self.verdict(verdict::ACCEPT, None),
             Action::Drop => self.verdict(verdict::DROP, None),
+            Action::Reject => self.expression("reject", |data| {
+                data.u32(1, reject::ICMPX).bytes(2, &[reject::PORT_UNREACHABLE]);
+            }),
             Action::Jump(chain) => self.verdict(verdict::JUMP, Some(chain)),
             Action::Redirect(port) => {
                 self.immediate(&port.to_be_bytes());

@@ -261,6 +261,8 @@ pub enum End {
     Passes,
     /// The packet is gone.
     Drops,
+    /// The packet is gone, and its sender knows.
+    Rejects,
     /// Other rules follow.
     GoesOn,
 }
@@ -272,6 +274,7 @@ pub fn ends(rule: &Rule) -> End {
         _ if rule.actions.iter().any(redirects) => End::Redirects,
         Some(Action::Return | Action::Accept) => End::Passes,
         Some(Action::Drop) => End::Drops,
+        Some(Action::Reject) => End::Rejects,
         _ => End::GoesOn,
     }
 }
@@ -357,6 +360,8 @@ pub enum Action {
     Accept,
     /// Gone.
     Drop,
+    /// Gone, and the sender is told that the port is unreachable.
+    Reject,
     /// On with another chain.
     Jump(String),
     /// To a port of the local host.

@@ -144,6 +144,7 @@ impl Context<'_> {
             Verdict::Return => vec![Action::Return],
             Verdict::Accept => vec![Action::Accept],
             Verdict::Drop => vec![Action::Drop],
+            Verdict::Reject => vec![Action::Reject],
             Verdict::Jump(chain) => vec![Action::Jump(chain_name(self.table, chain))],
             Verdict::Redirect(port) => vec![Action::Redirect(port.get())],
             Verdict::Tproxy { port, mark } => {
@@ -159,7 +160,7 @@ impl Context<'_> {
     /// A chain that does what the rule does, except to packets of these owners.
     ///
     /// `meta skuid != 1337` would not do: a packet without a socket fails that test, while xt_owner's `! --uid-owner`
-    /// matches it. A return of the rule becomes accept here: the one chain with such rules is called by the last
+    /// matches it. A return of the rule becomes accept here: the chains with such rules are called by the last
     /// rule of a hook's chain, where both mean the same.
     fn unless_owner(&mut self, owner: Test) -> String {
         let name = format!("{}-{}", self.table.name(), self.rule.id);

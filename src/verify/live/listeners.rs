@@ -38,7 +38,7 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Where a call with this fate arrives; nowhere when it is dropped.
+    /// Where a call with this fate arrives; nowhere when it is dropped or refused.
     pub(super) fn of(config: &Config, call: &Call, fate: Fate) -> Option<Place> {
         let v4 = call.to.is_ipv4();
         let any: IpAddr = if v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
@@ -61,7 +61,7 @@ impl Place {
                 }
             }
             Fate::Itself => Some(Place { side: Side::Far, transport: call.transport, address: call.to }),
-            Fate::Dropped => None,
+            Fate::Dropped | Fate::Rejected => None,
         }
     }
 

@@ -7,7 +7,7 @@ use crate::config::cidrs::{BIND_V4, BIND_V6};
 use crate::config::families::Family;
 use crate::config::interfaces::InterfaceName;
 use crate::config::ports::Port;
-use crate::config::values::{Mode, UncapturedFamily};
+use crate::config::values::{Mode, Quic, UncapturedFamily};
 use crate::config::{Config, Dns, InboundPorts, OutboundRanges, OwnerGroups};
 use crate::kernel::sockets::{Owner, Transport};
 use crate::program::Pod;
@@ -52,6 +52,8 @@ pub(super) enum Fate {
     Itself,
     /// Nowhere.
     Dropped,
+    /// Nowhere, and the caller is told so.
+    Rejected,
 }
 
 /// Where the call has to arrive.
@@ -96,7 +98,7 @@ fn inbound(config: &Config, call: &Call) -> Fate {
 }
 
 fn outbound(config: &Config, pod: &Pod, call: &Call, owner: Owner) -> Fate {
-    let (to, port, tcp) = (call.to.ip(), call.to.port(), call.transport == Transport::Tcp);
+    let (to, port) = (call.to.ip(), call.to.port());
     let captured_dns = dns(config, pod);
     if config.excluded_outbound_ports.contains(port) || (call.to_pod && excludes_loopback(config)) {
         return Fate::Itself;
@@ -121,15 +123,19 @@ fn outbound(config: &Config, pod: &Pod, call: &Call, owner: Owner) -> Fate {
     if port == Port::DNS.get() && served {
         return Fate::Dns;
     }
-    let captured = tcp
-        && !is_loopback(config, to)
+    let captured = !is_loopback(config, to)
         && !config.excluded_ranges.covers(to)
         && (config.outbound_ports.contains(port)
             || match &config.outbound_ranges {
                 OutboundRanges::All => true,
                 OutboundRanges::Only(ranges) => ranges.covers(to),
             });
-    if captured { Fate::Outbound } else { Fate::Itself }
+    let is_quic = port == Port::HTTPS.get() && !call.to_pod;
+    match call.transport {
+        Transport::Tcp if captured => Fate::Outbound,
+        Transport::Udp if captured && is_quic && config.quic == Quic::Deny => Fate::Rejected,
+        _ => Fate::Itself,
+    }
 }
 
 /// What is decided by whose call it is: the first owner for whom anything is said, as istio's rules have it.

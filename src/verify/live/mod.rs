@@ -143,7 +143,9 @@ fn prepare(config: &Config, asked: &mut [Asked], ends: &[Ends], cable: &Result<C
         for place in asked.place.into_iter().chain(without_rules) {
             listeners.open(config, cable, place);
         }
-        if let Some(why) = asked.place.and_then(|place| listeners.missing(&place)) {
+        // Where nobody listens, the other side refuses as well.
+        let has_to_listen = if asked.fate == Fate::Rejected { without_rules } else { asked.place };
+        if let Some(why) = has_to_listen.and_then(|place| listeners.missing(&place)) {
             // To the far end alone: elsewhere the proxy's own connection would leave the pod.
             let may_pass_on =
                 asked.fate == Fate::Outbound && ends.iter().any(|it| it.far == asked.call.to.ip());

@@ -173,6 +173,9 @@ fn surroundings(dice: &mut Dice, words: &mut Words) {
     if dice.percent(40) {
         words.add("--uncaptured-family=", dice.one_of(&["deny", "deny", "allow"]));
     }
+    if dice.percent(40) {
+        words.add("--quic=", dice.one_of(&["deny", "deny", "allow"]));
+    }
     if dice.percent(25) {
         words.add("-c ", dice.list(&["net1", "eth+", "net+", "lo", "n+", "eth1"], 2));
     }

@@ -62,7 +62,8 @@ impl Ground {
     fn packet(&self, dice: &mut Dice) -> Packet {
         let is_udp = dice.percent(20);
         let port = match is_udp {
-            true if dice.percent(60) => 53,
+            true if dice.percent(50) => 53,
+            true if dice.percent(50) => 443,
             _ if dice.percent(25) => dice.one_of(&PORTS),
             _ => dice.one_of(&self.ports),
         };

@@ -4,7 +4,9 @@
 
 use super::super::intervals::Interval;
 use super::super::ruleset::{Action, Field, Operand, Test};
-use super::{DATA_VALUE, DATA_VERDICT, EQUAL, NOT_EQUAL, REGISTER, VERDICT_REGISTER, key, verdict, width};
+use super::{
+    DATA_VALUE, DATA_VERDICT, EQUAL, NOT_EQUAL, REGISTER, VERDICT_REGISTER, key, reject, verdict, width,
+};
 use crate::backend::listing::Count;
 use crate::config::families::Family;
 use crate::netlink::{nested, number, text};
@@ -104,6 +106,7 @@ impl Reader {
             "immediate" => self.immediate(data),
             "redir" => self.redirect(data),
             "tproxy" => self.tproxy(data),
+            "reject" => self.reject(data),
             _ => None,
         }
     }
@@ -249,6 +252,15 @@ impl Reader {
         let port = self.port()?;
         self.meaning.actions.push(Action::Redirect(port));
         data.has_only(&[1, 2, 3]).then_some(())
+    }
+
+    fn reject(&mut self, data: &Data<'_>) -> Option<()> {
+        data.is(1, reject::ICMPX)?;
+        if data.bytes(2)? != [reject::PORT_UNREACHABLE] || !data.has_only(&[1, 2]) {
+            return None;
+        }
+        self.meaning.actions.push(Action::Reject);
+        Some(())
     }
 
     fn tproxy(&mut self, data: &Data<'_>) -> Option<()> {

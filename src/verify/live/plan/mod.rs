@@ -147,6 +147,7 @@ impl<'a> Planner<'a> {
             (Fate::Itself, Caller::Pod(_)) if call.to_pod => "stays in the pod".to_owned(),
             (Fate::Itself, Caller::Pod(_)) => "is left alone".to_owned(),
             (Fate::Dropped, _) => "is dropped".to_owned(),
+            (Fate::Rejected, _) => "is refused".to_owned(),
         };
         let from = call.from.map(|from| format!(" from {from}")).unwrap_or_default();
         let why = if why.is_empty() { String::new() } else { format!(" ({why})") };

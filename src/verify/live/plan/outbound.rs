@@ -8,10 +8,12 @@ use super::{Planner, meaning};
 use crate::config::cidrs::CidrSet;
 use crate::config::families::Family;
 use crate::config::owners::Gid;
+use crate::config::ports::Port;
 use crate::config::settings::{
     OUTBOUND_EXCLUDED_PORTS, OUTBOUND_EXCLUDED_RANGES, OUTBOUND_PORTS, OUTBOUND_RANGES, OWNER_GROUPS,
-    OWNER_GROUPS_EXCLUDED, PROXY_GID, PROXY_UID, Setting,
+    OWNER_GROUPS_EXCLUDED, PROXY_GID, PROXY_UID, QUIC, Setting,
 };
+use crate::config::values::Quic;
 use crate::config::{Config, OutboundRanges, OwnerGroups};
 use crate::kernel::sockets::{Owner, Transport};
 use crate::verify::live::addresses;
@@ -53,7 +55,18 @@ impl Planner<'_> {
         self.owner_groups(captured);
         let call = self.call(application, Udp, captured, port);
         self.ask(None, "the application", "", call);
+        self.quic(captured);
         self.local_calls();
+    }
+
+    /// Only what is denied is asked about: of every other port, one speaks for all.
+    fn quic(&mut self, to: IpAddr) {
+        if self.config.quic == Quic::Allow {
+            return;
+        }
+        let call = self.call(self.application, Udp, to, Port::HTTPS.get());
+        self.ask(Some(&QUIC), "the application", "QUIC", call);
+        self.proxies_are_left_alone(&[Udp], to, Port::HTTPS.get());
     }
 
     /// An address that is captured, if there is any.

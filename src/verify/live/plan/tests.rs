@@ -168,6 +168,18 @@ fn a_denied_family_is_silent_but_for_the_proxy() {
 }
 
 #[test]
+fn quic_is_asked_about_where_it_is_denied() {
+    let denied =
+        |more: &[(&str, &str)]| asked(&plan(&[&[ALL[0], ("quic", "deny")], more].concat()), "--quic");
+    assert_eq!(denied(&[]), ["10000:10000 Udp 192.0.2.1:443 Rejected"]);
+    assert_eq!(
+        denied(&[("istio-local-outbound-ports-exclude", "443")]),
+        ["10000:10000 Udp 192.0.2.1:443 Itself"]
+    );
+    assert!(asked(&plan(&ALL), "--quic").is_empty());
+}
+
+#[test]
 fn the_tunnel_port_is_captured_by_tproxy_alone() {
     let tunnel = |mode| {
         asked(&plan(&[ALL[0], ALL[1], ("istio-inbound-interception-mode", mode)]), "--inbound-tunnel-port")

@@ -5,7 +5,7 @@ fn judged(fate: Fate, attempt: Attempt) -> Outcome {
     let to: SocketAddr = "192.0.2.1:80".parse().unwrap();
     let caller = Caller::Pod(Owner { uid: 1, gid: 1 });
     let call = Call { caller, transport: Transport::Tcp, from: None, to, to_pod: false };
-    let place = (fate != Fate::Dropped).then_some(place(80));
+    let place = (!matches!(fate, Fate::Dropped | Fate::Rejected)).then_some(place(80));
     judge(&Asked { call, fate, place, held: None, outcome: None }, attempt)
 }
 
@@ -40,6 +40,15 @@ fn a_proxy_that_is_up_is_known_by_what_it_passes_on() {
     assert!(matches!(judge_proxy("held", reached(80, "192.0.2.2:5000")), Outcome::Failed { .. }));
     for attempt in [Attempt::Silence, Attempt::Stranger] {
         assert_eq!(judge_proxy("held", attempt), Outcome::NotMade { why: "held".to_owned() });
+    }
+}
+
+#[test]
+fn a_refusal_is_not_a_drop_that_send_also_calls_not_permitted() {
+    let refused = |code| Attempt::Refused(io::Error::from_raw_os_error(code));
+    assert_eq!(judged(Fate::Rejected, refused(nix::libc::ECONNREFUSED)), Outcome::Passed);
+    for attempt in [refused(nix::libc::EPERM), Attempt::Silence, reached(80, "192.0.2.2:5000")] {
+        assert!(matches!(judged(Fate::Rejected, attempt), Outcome::Failed { .. }));
     }
 }
 
