@@ -19,3 +19,4 @@ mod linear;
 pub mod netlink;
 pub mod program;
 pub mod verify;
+pub mod yaml;

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use yaml_rust2::parser::Parser;
-use yaml_rust2::{Event, Yaml, YamlLoader};
+use yaml_rust2::Yaml;
 
 use crate::config::settings::{ENVOY_PORT, INBOUND_CAPTURE_PORT, INTERCEPTION_MODE, Setting};
 use crate::config::typed::{Origin, Settings};
+use crate::yaml::{self, scalar};
 
 /// The variable of the proxy's container that holds it, as JSON.
 pub const VARIABLE: &str = "PROXY_CONFIG";
@@ -33,21 +33,15 @@ impl ProxyConfig {
     /// # Errors
     /// The reason why it cannot be read.
     pub fn parse(text: &str) -> Result<ProxyConfig, String> {
-        check_depth(text)?;
-        let documents = YamlLoader::load_from_str(text).map_err(|error| format!("no YAML: {error}"))?;
-        let keys = match &documents[..] {
-            [] | [Yaml::Null] => return Ok(ProxyConfig::default()),
-            [Yaml::Hash(keys)] => keys,
-            _ => return Err("no ProxyConfig: expected one document of keys and values".to_owned()),
-        };
+        let Some(keys) = yaml::read(text)? else { return Ok(ProxyConfig::default()) };
         let mut config = ProxyConfig::default();
         for (name, setting) in SETTINGS {
-            if let Some(value) = keys.get(&Yaml::String(name.to_owned())) {
+            if let Some(value) = yaml::get(&keys, name) {
                 let text = scalar(value).ok_or_else(|| format!("{name} has to be a single value"))?;
                 config.settings.extend(text.map(|text| (setting, "", text)));
             }
         }
-        match keys.get(&Yaml::String("proxyMetadata".to_owned())) {
+        match yaml::get(&keys, "proxyMetadata") {
             None | Some(Yaml::Null) => {}
             Some(Yaml::Hash(variables)) => {
                 for (name, value) in variables {
@@ -77,40 +71,6 @@ impl ProxyConfig {
     pub fn set(&self, settings: &mut Settings) {
         for (setting, origin, text) in &self.settings {
             settings.set(setting, Origin::Pod(origin), text.clone());
-        }
-    }
-}
-
-/// The text of a single value, with or without quotes; nothing inside for null, nothing at all for what is no single value.
-fn scalar(value: &Yaml) -> Option<Option<String>> {
-    Some(match value {
-        Yaml::Null => None,
-        Yaml::String(text) | Yaml::Real(text) => Some(text.clone()),
-        Yaml::Integer(number) => Some(number.to_string()),
-        Yaml::Boolean(value) => Some(value.to_string()),
-        Yaml::Array(_) | Yaml::Hash(_) | Yaml::Alias(_) | Yaml::BadValue => return None,
-    })
-}
-
-/// More than this many values in each other are no ProxyConfig. The whole is read into a tree, and a tree can be too deep
-/// for the stack; this looks at it without one.
-const DEEPEST: usize = 64;
-
-fn check_depth(text: &str) -> Result<(), String> {
-    let mut parser = Parser::new(text.chars());
-    let mut depth = 0_usize;
-    loop {
-        let (event, _) = parser.next_token().map_err(|error| format!("no YAML: {error}"))?;
-        match event {
-            Event::StreamEnd => return Ok(()),
-            Event::SequenceStart(..) | Event::MappingStart(..) => depth += 1,
-            // An alias of an alias of an alias: a few lines can stand for more values than there is memory.
-            Event::Alias(_) => return Err("it has aliases, which no ProxyConfig needs".to_owned()),
-            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > DEEPEST {
-            return Err(format!("more than {DEEPEST} values in each other"));
         }
     }
 }
