@@ -12,6 +12,7 @@ pub mod cli;
 pub mod cni;
 pub mod config;
 pub mod exit;
+pub mod import;
 pub mod interception;
 pub mod kernel;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod cleanup;
 mod explain;
+mod import;
 mod init;
 mod logging;
 mod plan;
@@ -23,6 +24,9 @@ pub use crate::config::arguments::{Outcome, command, parse, recorded};
 
 /// istio's name for `init`: the name of the program, or the first argument behind its own or pilot-agent's name.
 const ISTIO_NAME: &str = "istio-iptables";
+
+/// The importer: behind `--` stand the words of another program.
+const IMPORT: &str = "import";
 
 /// The plugin: it takes no flags, a runtime calls it.
 const CNI: &str = "cni";
@@ -64,6 +68,9 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
         return plugin::run();
     }
     let asked = arguments.get(1).map(String::as_str).unwrap_or_default();
+    if asked == IMPORT {
+        return import::run(&arguments[1..]);
+    }
     let verb = VERBS.iter().find(|(_, name, aliases, _)| *name == asked || aliases.contains(&asked));
     match verb {
         Some((verb, ..)) => {
@@ -103,7 +110,8 @@ fn program(describe: fn(&'static str, &'static str) -> clap::Command) -> clap::C
         describe(name, about).about(*about).visible_aliases(aliases.iter().copied())
     });
     let plugin = clap::Command::new(CNI).about("Answer a container runtime, as a CNI plugin");
-    program.subcommands(verbs).subcommand(plugin)
+    let importer = clap::Command::new(IMPORT).about(import::ABOUT);
+    program.subcommands(verbs).subcommand(importer).subcommand(plugin)
 }
 
 /// Every command with all its flags: what manual pages and completions are made of.

@@ -14,6 +14,8 @@ pub enum Origin {
     Variable(&'static str),
     /// An annotation of the pod, or a part of its proxy's container.
     Pod(&'static str),
+    /// A flag of another mesh's program, or a key of its file.
+    Peer(&'static str),
     /// Nobody set it; the key of the setting.
     Default(&'static str),
 }
@@ -22,7 +24,7 @@ impl fmt::Display for Origin {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Origin::Flag(name) => write!(out, "--{name}"),
-            Origin::Variable(name) | Origin::Pod(name) => write!(out, "{name}"),
+            Origin::Variable(name) | Origin::Pod(name) | Origin::Peer(name) => write!(out, "{name}"),
             Origin::Default(key) => write!(out, "{key} (default)"),
         }
     }

@@ -1,0 +1,67 @@
+//! What an import prints: the command, and what has no equal.
+
+use serde_json::json;
+
+use super::{Grade, Imported};
+use crate::config::arguments::NAME;
+
+impl Imported {
+    /// The command on the first line, and the rest as comments: a shell can run it.
+    pub fn text(&self) -> String {
+        let words: Vec<String> = self.arguments.iter().map(|word| quoted(word)).collect();
+        let mut text = format!("{NAME} {}\n", words.join(" "));
+        for (grade, title) in [
+            (Grade::NoEqual, "No equal"),
+            (Grade::Differs, "Differs"),
+            (Grade::WithoutEffect, "Without effect here"),
+        ] {
+            let mut notes = self.notes.iter().filter(|note| note.grade == grade).peekable();
+            if notes.peek().is_some() {
+                text.push_str(&format!("#\n# {title}:\n"));
+            }
+            for note in notes {
+                // Debug formatting keeps line breaks from ending the comment.
+                let item = format!("{:?}", note.item);
+                text.push_str(&format!("#   {}: {}\n", item.trim_matches('"'), note.why));
+                if !note.instead.is_empty() {
+                    text.push_str(&format!("#       {}\n", note.instead));
+                }
+            }
+        }
+        text
+    }
+
+    /// The same for programs.
+    pub fn json(&self) -> String {
+        let whole = json!({
+            "complete": !self.is_incomplete(),
+            "arguments": self.arguments,
+            "configuration": self.config,
+            "notes": self.notes,
+        });
+        format!("{whole:#}\n")
+    }
+}
+
+/// A word as a shell takes it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_takes_every_word_as_it_is() {
+        assert_eq!(quoted("--a=b,c"), "--a=b,c");
+        assert_eq!(quoted("*"), "'*'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+}
