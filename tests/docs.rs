@@ -11,6 +11,8 @@ use mesh_intercept::cni::protocol::code;
 use mesh_intercept::config::arguments::{Outcome, parse};
 use mesh_intercept::config::settings::ALL;
 use mesh_intercept::exit::Exit;
+use mesh_intercept::import::{Peer, import};
+use mesh_intercept::kernel::files::Files;
 
 /// Stands for flags in the documentation.
 const PLACEHOLDERS: [&str; 2] = ["YOUR_FLAGS", "..."];
@@ -324,6 +326,7 @@ fn fault(
     match (program, arguments.first().map(String::as_str)) {
         ("mesh-intercept", None) => None,
         ("mesh-intercept", Some("--help" | "-h" | "--version" | "-V")) => None,
+        ("mesh-intercept", Some("import")) => fault_of_import(&arguments[1..]),
         ("mesh-intercept", Some(verb)) => {
             let Some(name) = verbs.get(verb) else { return Some(format!("there is no command {verb:?}")) };
             let given = arguments[1..].iter().filter(|word| !PLACEHOLDERS.contains(&word.as_str())).cloned();
@@ -341,6 +344,19 @@ fn fault(
         }
         _ => None,
     }
+}
+
+/// What is wrong with an import that is shown, if it is shown with what is imported.
+fn fault_of_import(arguments: &[String]) -> Option<String> {
+    let mesh = arguments.first().map(String::as_str).unwrap_or_default();
+    let Some(peer) = Peer::ALL.into_iter().find(|peer| peer.name() == mesh) else {
+        return arguments.first().map(|word| format!("there is no mesh {word:?} to import from"));
+    };
+    let words: Vec<String> = arguments.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    if words.is_empty() || PLACEHOLDERS.contains(&words[0].as_str()) {
+        return None;
+    }
+    import(peer, &words, &Files, &Files).err().map(|problems| problems.to_string())
 }
 
 #[test]
@@ -378,11 +394,14 @@ fn a_command_that_is_none_is_found() {
     let fault = |line: &str| fault(&commands(line)[0], &verbs, &agent);
     assert_eq!(fault("mesh-intercept init -i '*' --reconcile"), None);
     assert_eq!(fault("mesh-intercept istio-iptables -i '*'"), None);
+    assert_eq!(fault("mesh-intercept import linkerd -- -p 4143 -o 4140 -u 2102"), None);
     assert_eq!(fault("mesh-intercept-agent --reconcile-interval 60s"), None);
     for wrong in [
         "mesh-intercept instal",
         "mesh-intercept init --no-such-flag",
         "mesh-intercept init --watch 1s",
+        "mesh-intercept import nomad",
+        "mesh-intercept import linkerd -- --no-such-flag 1",
         "mesh-intercept verify words",
         "mesh-intercept-agent --live",
     ] {
@@ -397,6 +416,9 @@ fn every_flag_in_the_text_is_known() {
         ALL.iter().flat_map(|setting| [Some(setting.flag), setting.alias]).flatten().map(str::to_owned),
     );
     known.extend(FLAGS_OF_OTHERS.map(str::to_owned));
+    let imported =
+        Peer::ALL.iter().flat_map(|peer| peer.items()).filter_map(|item| item.flag.strip_prefix("--"));
+    known.extend(imported.map(str::to_owned));
     let mut wrong = Vec::new();
     for document in documents() {
         for text in document.prose() {

@@ -87,8 +87,9 @@ impl Draft {
     /// Reads keys, those inside others as `outer.inner`.
     fn keys(&mut self, peer: Peer, path: &str, keys: &Hash) {
         for (name, value) in keys {
-            let Some(name) = name.as_str() else { continue };
-            let key = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+            // A key that is a list or a mapping itself is none of anybody's.
+            let name = scalar(name).flatten().unwrap_or_else(|| "(no text)".to_owned());
+            let key = if path.is_empty() { name } else { format!("{path}.{name}") };
             let Some((place, known)) = self.given.place_of(&key) else {
                 match value {
                     Yaml::Hash(inner) => self.keys(peer, &key, inner),
