@@ -41,14 +41,20 @@ fn parse(name: &str, text: &str) -> Value {
     value(&documents.remove(0))
 }
 
-const FOLDER: &str = "container/deploy/cni";
+const FOLDER: &str = "container/deploy";
 
-/// A file of the folder.
+/// A file of the base.
 fn manifest(name: &str) -> Value {
-    parse(name, &text(&format!("{FOLDER}/{name}")))
+    parse(name, &text(&format!("{FOLDER}/cni/{name}")))
 }
 
-/// The objects that are applied: as they are, or with a component's patches.
+/// The names of what is in a folder.
+fn names(folder: &str) -> BTreeSet<String> {
+    let entries = fs::read_dir(top().join(FOLDER).join(folder)).unwrap();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+/// The objects that are applied: as they are, or with the patches of a component or an overlay.
 struct Applied {
     role: Value,
     daemon: Value,
@@ -63,10 +69,23 @@ impl Applied {
         let mut applied = Applied::new();
         let component = manifest(&format!("components/{component}/kustomization.yaml"));
         assert_eq!(component["kind"], "Component");
-        for patch in component["patches"].as_array().unwrap() {
+        applied.patch(&component);
+        applied
+    }
+
+    /// What a platform gets.
+    fn on(platform: &str) -> Applied {
+        let mut applied = Applied::new();
+        let path = format!("{FOLDER}/overlays/{platform}/kustomization.yaml");
+        applied.patch(&parse(&path, &text(&path)));
+        applied
+    }
+
+    fn patch(&mut self, kustomization: &Value) {
+        for patch in kustomization["patches"].as_array().unwrap_or(&Vec::new()) {
             let object = match patch["target"]["kind"].as_str().unwrap() {
-                "ClusterRole" => &mut applied.role,
-                "DaemonSet" => &mut applied.daemon,
+                "ClusterRole" => &mut self.role,
+                "DaemonSet" => &mut self.daemon,
                 kind => panic!("{kind}"),
             };
             assert_eq!(patch["target"]["name"], object["metadata"]["name"]);
@@ -74,7 +93,6 @@ impl Applied {
                 change(object, step);
             }
         }
-        applied
     }
 
     /// Each rule as `group/resource: verbs`.
@@ -127,7 +145,7 @@ impl Applied {
     }
 }
 
-/// One step of a JSON patch (RFC 6902), as far as the components use them.
+/// One step of a JSON patch (RFC 6902), as far as they are used.
 fn change(object: &mut Value, step: &Value) {
     let path = step["path"].as_str().unwrap();
     let found = object.pointer(path).cloned();
@@ -137,7 +155,12 @@ fn change(object: &mut Value, step: &Value) {
         ("test", _) => assert_eq!(found.as_ref(), Some(&step["value"]), "{path}"),
         ("remove", Value::Array(items)) => drop(items.remove(last.parse().unwrap())),
         ("remove", Value::Object(keys)) => drop(keys.shift_remove(last).unwrap()),
+        ("replace", Value::Object(keys)) => *keys.get_mut(last).unwrap() = step["value"].clone(),
         ("add", Value::Array(items)) if last == "-" => items.push(step["value"].clone()),
+        ("add", Value::Object(keys)) => {
+            let last = last.replace("~1", "/");
+            assert_eq!(keys.insert(last, step["value"].clone()), None, "{path}");
+        }
         (op, _) => panic!("{op} {path}"),
     }
 }
@@ -158,6 +181,8 @@ fn every_manifest_is_yaml_and_named_by_its_kustomization() {
                 files.insert(name);
             }
         }
+        // Values for Helm are no manifests.
+        files.retain(|name| !name.ends_with("-values.yaml"));
         if !files.remove("kustomization.yaml") {
             assert!(files.is_empty(), "{} has no kustomization.yaml", folder.display());
             return;
@@ -165,8 +190,11 @@ fn every_manifest_is_yaml_and_named_by_its_kustomization() {
         let kustomization = fs::read_to_string(folder.join("kustomization.yaml")).unwrap();
         let resources = &parse("kustomization.yaml", &kustomization)["resources"];
         let resources = resources.as_array().cloned().unwrap_or_default();
-        let named: BTreeSet<String> = resources.iter().map(|it| it.as_str().unwrap().to_owned()).collect();
+        let named = resources.iter().map(|it| it.as_str().unwrap().to_owned());
+        let (bases, named): (BTreeSet<String>, BTreeSet<String>) =
+            named.partition(|it| it.starts_with("../"));
         assert_eq!(named, files, "{}", folder.display());
+        assert!(bases.iter().all(|base| base == "../../cni"), "{bases:?}");
         if folders.contains("components") {
             for entry in fs::read_dir(folder.join("components")).unwrap() {
                 let name = entry.unwrap().file_name().into_string().unwrap();
@@ -175,7 +203,46 @@ fn every_manifest_is_yaml_and_named_by_its_kustomization() {
             }
         }
     }
-    visit(&top().join("container/deploy"));
+    for folder in names("") {
+        // Templates are no YAML before they are rendered: scripts/check-manifests looks at those.
+        if folder != "chart" {
+            visit(&top().join(FOLDER).join(folder));
+        }
+    }
+}
+
+#[test]
+fn every_overlay_changes_the_folders_that_the_documentation_names() {
+    let mut documented = BTreeSet::new();
+    for row in rows("### Where the folders are") {
+        for overlay in words(&row[1]) {
+            let platform = overlay.strip_prefix("overlays/").unwrap().to_owned();
+            let applied = Applied::on(&platform);
+            let nodes: Vec<String> = applied.mounts().into_iter().map(|(node, ..)| node).collect();
+            assert_eq!(nodes[1..3], [words(&row[2]), words(&row[3])].concat(), "{platform}");
+            // What the agent may do is the same everywhere.
+            assert_eq!(applied.permissions(), Applied::new().permissions(), "{platform}");
+            let capabilities = |applied: &Applied| applied.agent()["securityContext"]["capabilities"].clone();
+            assert_eq!(capabilities(&applied), capabilities(&Applied::new()), "{platform}");
+            documented.insert(platform);
+        }
+    }
+    assert_eq!(documented, names("overlays"));
+}
+
+#[test]
+fn the_constraints_of_openshift_allow_what_the_agent_is_and_no_more() {
+    let path = format!("{FOLDER}/overlays/openshift/securitycontextconstraints.yaml");
+    let constraints = parse(&path, &text(&path));
+    let applied = Applied::on("openshift");
+    assert_eq!(constraints["allowedCapabilities"], applied.agent()["securityContext"]["capabilities"]["add"]);
+    assert_eq!(constraints["allowHostNetwork"], true);
+    for not in ["allowPrivilegedContainer", "allowPrivilegeEscalation", "allowHostPID", "allowHostIPC"] {
+        assert_eq!(constraints[not], false, "{not}");
+    }
+    for everybody in ["users", "groups"] {
+        assert_eq!(constraints[everybody], json!([]), "{everybody}");
+    }
 }
 
 #[test]
@@ -330,6 +397,19 @@ mod agent {
     }
 
     #[test]
+    fn the_agent_understands_every_overlay() {
+        for platform in names("overlays") {
+            let options = options(&Applied::on(&platform));
+            assert!(options.warnings.is_empty(), "{platform}: {:?}", options.warnings);
+            let is_multus = platform == "openshift";
+            assert_eq!(options.install.chained, !is_multus, "{platform}");
+            // The network that istio's injector asks Multus for.
+            let name = options.install.plugin_config.get("name");
+            assert_eq!(name, is_multus.then(|| json!("istio-cni")).as_ref(), "{platform}");
+        }
+    }
+
+    #[test]
     fn every_flag_of_the_agent_is_documented_and_no_other() {
         let arguments = ["agent", "--help"].map(OsString::from).to_vec();
         let Ok(Outcome::Show(help)) =
@@ -378,9 +458,14 @@ mod agent {
     }
 }
 
-/// The part of docs/cni.md under a heading, up to the next of the same rank or a higher one.
+/// The part of docs/cni.md under a heading.
 fn section(heading: &str) -> String {
-    let document = text("docs/cni.md");
+    section_of("docs/cni.md", heading)
+}
+
+/// The part of a document under a heading, up to the next of the same rank or a higher one.
+fn section_of(path: &str, heading: &str) -> String {
+    let document = text(path);
     let rank = heading.split(' ').next().unwrap().len();
     let mut is_code = false;
     let mut ends = |line: &&str| {
@@ -389,13 +474,18 @@ fn section(heading: &str) -> String {
         !is_code && (1..=rank).contains(&marks)
     };
     let mut lines = document.lines().skip_while(|line| *line != heading);
-    assert!(lines.next().is_some(), "docs/cni.md has no {heading:?}");
+    assert!(lines.next().is_some(), "{path} has no {heading:?}");
     lines.take_while(|line| !ends(line)).fold(String::new(), |text, line| text + line + "\n")
 }
 
-/// The rows of the tables under a heading and above its first subheading, without their heads.
+/// The rows of the tables of docs/cni.md under a heading.
 fn rows(heading: &str) -> Vec<Vec<String>> {
-    let section = section(heading);
+    rows_of("docs/cni.md", heading)
+}
+
+/// The rows of the tables under a heading and above its first subheading, without their heads.
+fn rows_of(path: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = section_of(path, heading);
     let own: Vec<&str> = section.lines().take_while(|line| !line.starts_with('#')).collect();
     let is_row = |line: &&str| line.starts_with('|');
     let is_head = |place: usize| own.get(place + 1).is_some_and(|next| next.starts_with("|---"));
