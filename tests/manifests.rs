@@ -246,6 +246,37 @@ fn the_constraints_of_openshift_allow_what_the_agent_is_and_no_more() {
 }
 
 #[test]
+fn every_value_of_the_chart_is_documented_and_no_other() {
+    let values = parse("values.yaml", &text(&format!("{FOLDER}/chart/values.yaml")));
+    let mut known = BTreeSet::new();
+    for (name, value) in values.as_object().unwrap() {
+        match value.as_object() {
+            // Objects that are handed on as they are: what is in them is Kubernetes'.
+            Some(keys) if !["resources", "nodeSelector"].contains(&name.as_str()) && !keys.is_empty() => {
+                known.extend(keys.keys().map(|key| format!("{name}.{key}")));
+            }
+            _ => drop(known.insert(name.clone())),
+        }
+    }
+    assert!(known.len() > 20, "{known:?}");
+    let documented: BTreeSet<String> =
+        rows_of("docs/install.md", "### The chart's values").iter().flat_map(|row| words(&row[0])).collect();
+    assert_eq!(documented, known);
+}
+
+#[test]
+fn the_chart_and_the_manifests_have_the_version_of_the_program() {
+    let chart = parse("Chart.yaml", &text(&format!("{FOLDER}/chart/Chart.yaml")));
+    let version = env!("CARGO_PKG_VERSION");
+    assert_eq!((&chart["version"], &chart["appVersion"]), (&json!(version), &json!(version)));
+    assert_eq!(manifest("kustomization.yaml")["images"][0]["newTag"], version);
+    for values in ["istiod-values.yaml", "istiod-template-values.yaml"] {
+        let image = format!("image: registry.example/mesh-intercept:{version}\n");
+        assert!(text(&format!("{FOLDER}/init/{values}")).contains(&image), "{values}");
+    }
+}
+
+#[test]
 fn the_agent_has_three_capabilities_and_no_other_privilege() {
     let applied = Applied::new();
     let context = &applied.agent()["securityContext"];
