@@ -10,6 +10,7 @@ use crate::config::typed::Settings;
 use crate::config::{Config, Options, lists};
 use crate::exit::Exit;
 use crate::interception::{Failure, Interception, Phases};
+use crate::kernel::capabilities;
 use crate::kernel::files::Files;
 use crate::kernel::netns;
 
@@ -24,6 +25,7 @@ pub(super) fn prepare(mut settings: Settings, mut problems: Problems) -> Result<
         return Err(complain(&problems));
     };
     logging.start();
+    capabilities::switch_on().map_err(|error| finish(Err(error.into())))?;
     phases.end("parse");
     let is_configured = settings.gives_any(CONFIGURATION);
     Ok(Interception {

@@ -20,8 +20,8 @@ pub enum CapabilityError {
         /// What the security context has to grant.
         granted: String,
     },
-    /// The kernel does not let them be read or given up.
-    #[error("cannot give up capabilities: {0}")]
+    /// The kernel does not let them be read or changed.
+    #[error("cannot change capabilities: {0}")]
     Kernel(#[from] CapsError),
     /// The kernel does not let the process forbid itself new ones.
     #[error("cannot set no_new_privs: {0}")]
@@ -54,6 +54,20 @@ pub fn check(backend: BackendKind) -> Result<(), CapabilityError> {
         missing: missing.join(" and "),
         granted: needed.iter().map(short).collect::<Vec<_>>().join(", "),
     })
+}
+
+/// Switches on what the process may have. A program file that carries capabilities without the effective bit starts with
+/// them permitted only: that bit would keep the file from being started at all where one of them cannot be had, as in
+/// the validation container.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn switch_on() -> Result<(), CapabilityError> {
+    let permitted = caps::read(None, CapSet::Permitted)?;
+    if caps::read(None, CapSet::Effective)? != permitted {
+        caps::set(None, CapSet::Effective, &permitted)?;
+    }
+    Ok(())
 }
 
 /// Keeps what the back end needs and gives up everything else for good: neither the process nor its children can
