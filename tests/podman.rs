@@ -11,7 +11,7 @@ use runtimes::actors::{Actors, ask};
 use runtimes::agent::{Agent, meshed, unmeshed};
 use runtimes::node::{Networks, Node};
 use runtimes::plugin::{self, Call, calls, last, repeat};
-use runtimes::{APP, BRIDGE, PROXY, agent, everything, image, require, uid_of};
+use runtimes::{APP, BRIDGE, PROXY, agent, everything, image, podman, uid_of};
 use serde_json::{Value, json};
 
 const PORT: u16 = 8080;
@@ -25,43 +25,35 @@ const EXCLUDED: [(&str, &str); 2] = [
 /// podman on a node of its own.
 struct Podman {
     node: Node,
-    settings: String,
 }
 
 impl Podman {
     /// Sets it up with an image and the plugin, which gets these keys in addition.
     fn new(keys: Value) -> Podman {
-        require(&["/usr/bin/podman", "/usr/bin/crun", "/usr/bin/conmon"]);
         let node = Node::start();
         let mut all = json!({"pod_facts": ["agent"], "agent_socket": agent::socket(&node)});
         all.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
         plugin::install(&node);
         plugin::configure(&node, "0.4.0", all);
-        let settings = node.name("containers.conf");
-        std::fs::write(&settings, configuration(&node)).unwrap();
-        let podman = Podman { node, settings };
+        podman::configure(&node, "crun");
+        let podman = Podman { node };
         podman.text(&["import", &image::root(&podman.node), image::IMAGE]);
         podman
     }
 
     fn output(&self, words: &[&str]) -> Output {
-        let (storage, state) = (self.node.name("storage"), self.node.name("state"));
-        let own = ["podman", "--root", &storage, "--runroot", &state, "--storage-driver", "vfs"];
-        self.node.command(&[&own, words].concat()).env("CONTAINERS_CONF", &self.settings).output().unwrap()
+        podman::output(&self.node, words)
     }
 
     #[track_caller]
     fn text(&self, words: &[&str]) -> String {
-        let output = self.output(words);
-        assert!(output.status.success(), "podman {words:?}: {}", everything(&output));
-        String::from_utf8(output.stdout).unwrap()
+        podman::text(&self.node, words)
     }
 
     /// Starts a container that does nothing.
     fn run(&self, name: &str, more: &[&str]) -> Output {
-        // The node has no cgroups, and limits cannot be raised everywhere.
-        let container = ["run", "--detach", "--name", name, "--cgroups=disabled", "--ulimit=host"];
-        self.output(&[&container, more, &[image::IMAGE, "/bin/sleep", "3600"]].concat())
+        let container = ["--detach", "--name", name];
+        podman::run(&self.node, &[&container, more, &[image::IMAGE, "/bin/sleep", "3600"]].concat())
     }
 
     /// The same, which has to succeed; what was said to the plugin.
@@ -81,18 +73,6 @@ impl Podman {
     fn rules(&self, call: &Call) -> String {
         self.node.rules(call.network())
     }
-}
-
-/// Everything of podman in the node's folder, except what it keeps in /run and /var/lib all the same.
-fn configuration(node: &Node) -> String {
-    format!(
-        "[network]\nnetwork_backend = \"cni\"\ndefault_network = \"mesh\"\n\
-         cni_plugin_dirs = [{:?}]\nnetwork_config_dir = {:?}\n\
-         [engine]\nruntime = \"crun\"\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"none\"\ntmp_dir = {:?}\n",
-        node.path(plugin::FOLDER),
-        node.path(plugin::CONFIGURATIONS),
-        node.path("tmp"),
-    )
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod cri;
 pub mod image;
 pub mod node;
 pub mod plugin;
+pub mod podman;
 
 /// The program under test. The recorder calls it as `mesh-intercept-cni`.
 pub const PROGRAM: &str = env!("CARGO_BIN_EXE_mesh-intercept");
