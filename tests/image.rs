@@ -277,6 +277,45 @@ fn the_image_says_what_it_is() {
 }
 
 #[test]
+fn the_bill_of_materials_lists_what_is_linked_in_and_nothing_else() {
+    let bill = |package, features| {
+        let target = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+        let output = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/container/sbom"))
+            .args(["--package", package, "--features", features, "--target", &target, "--created=0"])
+            .args(["--binary", env!("CARGO_BIN_EXE_mesh-intercept")])
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", everything(&output));
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()
+    };
+    let lock = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.lock")).unwrap();
+    let (small, large) = (bill(INIT, ""), bill(AGENT, "agent"));
+    for bill in [&small, &large] {
+        for component in bill["components"].as_array().unwrap() {
+            let text = |pointer| component.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+            assert!(
+                !text("/version").is_empty() && !text("/licenses/0/expression").is_empty(),
+                "{component}"
+            );
+            let checksum = text("/hashes/0/content");
+            let is_locked = !checksum.is_empty() && lock.contains(checksum);
+            assert!(is_locked || !text("/purl").starts_with("pkg:cargo/"), "{component}");
+        }
+    }
+    let has = |bill: &Value, name| bill["components"].as_array().unwrap().iter().any(|it| it["name"] == name);
+    for name in ["clap", "netlink-packet-route", "std", "libc6-dev"] {
+        assert!(has(&small, name) && has(&large, name), "{name}");
+    }
+    for name in ["kube", "rustls", "ring"] {
+        assert!(has(&large, name) && !has(&small, name), "{name}");
+    }
+    // For building, for tests, and for other systems.
+    for name in ["serde_derive", "cc", "insta", "proptest", "trycmd", "windows-sys"] {
+        assert!(!has(&small, name) && !has(&large, name), "{name}");
+    }
+}
+
+#[test]
 fn a_binary_that_would_not_start_in_an_empty_image_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let output = folder.path().join("image.tar");
