@@ -337,15 +337,31 @@ for_each_back_end! {
 }
 
 /// TPROXY is there for this: the proxy sees the client's own address.
-#[test]
-fn tproxy_keeps_the_client_s_address() {
-    for backend in ["nftables", "iptables-nft", "iptables-legacy"] {
-        let mut lab = Lab::new("");
-        let flags = [&["--backend", backend, "--dual-stack"], &INJECTED[..], &["-m", "TPROXY"]].concat();
-        assert!(lab.init(&flags).status.success());
-        lab.populate();
-        let answers = lab.ask(&both(peer, POD_V4, POD_V6, 80, "inbound"));
-        assert_eq!(answers.map_to_clients(), [PEER_V4, PEER_V6], "{backend}");
+fn assert_client_address_is_kept(backend: &str) {
+    let mut lab = Lab::new("");
+    let flags = [&["--backend", backend, "--dual-stack"], &INJECTED[..], &["-m", "TPROXY"]].concat();
+    assert!(lab.init(&flags).status.success());
+    lab.populate();
+    let answers = lab.ask(&both(peer, POD_V4, POD_V6, 80, "inbound"));
+    assert_eq!(answers.map_to_clients(), [PEER_V4, PEER_V6]);
+}
+
+mod client_address {
+    use super::assert_client_address_is_kept;
+
+    #[test]
+    fn nftables() {
+        assert_client_address_is_kept("nftables");
+    }
+
+    #[test]
+    fn iptables_nft() {
+        assert_client_address_is_kept("iptables-nft");
+    }
+
+    #[test]
+    fn iptables_legacy() {
+        assert_client_address_is_kept("iptables-legacy");
     }
 }
 
