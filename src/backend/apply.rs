@@ -65,7 +65,11 @@ impl ApplyError {
             self,
             ApplyError::Feature { .. }
                 | ApplyError::Kernel(Error::NoNfTables(_) | Error::NoProgram(_))
-                | ApplyError::Restore(RestoreError::TooManyGroups { .. } | RestoreError::TooManyRules { .. })
+                | ApplyError::Restore(
+                    RestoreError::NoTable { .. }
+                        | RestoreError::TooManyGroups { .. }
+                        | RestoreError::TooManyRules { .. }
+                )
                 | ApplyError::Restore(RestoreError::Kernel(Error::NoProgram(_) | Error::NoNfTables(_)))
         )
     }

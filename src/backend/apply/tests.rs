@@ -186,6 +186,16 @@ fn a_missing_kernel_feature_is_named() {
 
 /// Two runs at once: the other one's table is there when ours is to be created, or has changed since it was read.
 #[test]
+fn a_kernel_without_tables_of_iptables_lacks_something() {
+    let complaints = "iptables-restore v1.8.9 (legacy): iptables-restore: unable to initialize table 'raw'";
+    let refused = || Finished { code: Some(1), complaints: complaints.into(), ..Finished::default() };
+    let mut kernel = Recording { answers: vec![refused(), refused()], ..Recording::default() };
+    let failure = create(&mut kernel, BackendKind::IptablesLegacy, &redirect()).unwrap_err();
+    assert!(failure.is_environment(), "{failure}");
+    assert!(failure.to_string().contains("unable to initialize table 'raw'"), "{failure}");
+}
+
+#[test]
 fn what_was_overtaken_is_not_an_error_of_the_kernel() {
     let mut kernel = Recording { refuses: Some(("the table", nix::libc::EEXIST)), ..Recording::default() };
     let failure = create(&mut kernel, BackendKind::Nftables, &tproxy_dual_stack()).unwrap_err();

@@ -25,6 +25,17 @@ pub enum RestoreError {
         /// The rule that it stumbled over, if it said where.
         line: String,
     },
+    /// The kernel did not give a table to the restore program, which does not say why.
+    #[error(
+        "{program} cannot reach its tables: this kernel was built without them, their module is not loaded (ip_tables, \
+         ip6_tables), or CAP_NET_RAW is missing: use --backend nftables ({complaint})"
+    )]
+    NoTable {
+        /// The program.
+        program: String,
+        /// What it said.
+        complaint: String,
+    },
     /// A table holds what iptables has no word for, so that what is ours in it cannot be told.
     #[error(
         "iptables-nft-save cannot print the table {table} of {family}, because nftables rules are in it that iptables has no \
@@ -126,6 +137,9 @@ impl Programs {
                 complaint: format!("another program held the iptables lock for {LOCK_SECONDS} seconds"),
                 line: String::new(),
             }),
+            _ if finished.complaints.contains("unable to initialize table") => {
+                Err(RestoreError::NoTable { program, complaint: finished.complaints })
+            }
             _ => Err(RestoreError::Failed {
                 program,
                 line: named_line(&finished.complaints, input),
