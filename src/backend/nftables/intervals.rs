@@ -66,7 +66,13 @@ fn merge(mut intervals: Vec<Interval>) -> Vec<Interval> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::ruleset::SetType;
+    use super::super::{Ruleset, translate};
     use super::*;
+    use crate::config::arbitrary::config;
+    use crate::config::families::{Families, PodFamilies};
+    use crate::config::settings::{OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES};
+    use crate::program::{Pod, compile};
 
     fn v4(nets: &[&str]) -> Vec<Interval> {
         of_v4(&nets.iter().map(|net| net.parse().unwrap()).collect::<Vec<_>>())
@@ -80,6 +86,26 @@ mod tests {
         let odd = v4(&["10.1.0.0/16", "10.2.0.0/16"]);
         assert_eq!((odd.len(), odd[0].prefix(32)), (1, None));
         assert_eq!(v4(&["0.0.0.0/0", "255.255.255.255/32"])[0].prefix(32), Some(0));
+    }
+
+    fn excluding(ranges: &str) -> Ruleset {
+        let families = PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE };
+        let config =
+            config(&vec![(&OUTBOUND_RANGES, "*".to_owned()), (&OUTBOUND_EXCLUDED_RANGES, ranges.to_owned())]);
+        translate(&compile(&config, &Pod { families, resolvers: Vec::new() }))
+    }
+
+    #[test]
+    fn twenty_thousand_ranges_that_touch_reach_the_kernel_as_one() {
+        // 10.0.0.0 to 10.78.31.255, every other one in front, and what is inside of them behind.
+        let nets = (0..20_000_u32).map(|i| format!("10.{}.{}.0/24", i >> 8, i & 255));
+        let (even, odd): (Vec<_>, Vec<_>) = nets.enumerate().partition(|(number, _)| number % 2 == 0);
+        let all: Vec<_> = even.into_iter().chain(odd).map(|(_, net)| net).collect();
+        let many = excluding(&(all.join(",") + ",10.7.0.0/16,10.77.1.2/32"));
+        let one = excluding("10.0.0.0/10,10.64.0.0/13,10.72.0.0/14,10.76.0.0/15,10.78.0.0/19");
+        assert_eq!(many, one);
+        assert!(!one.sets.iter().any(|set| set.kind == SetType::Ipv4), "one range needs no set: {one:?}");
+        assert_ne!(one, excluding("10.0.0.0/10,10.64.0.0/13,10.72.0.0/14,10.76.0.0/15,10.79.0.0/19"));
     }
 
     #[test]
