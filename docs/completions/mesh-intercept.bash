@@ -25,6 +25,9 @@ _mesh__intercept() {
             mesh__intercept,explain)
                 cmd="mesh__intercept__subcmd__explain"
                 ;;
+            mesh__intercept,import)
+                cmd="mesh__intercept__subcmd__import"
+                ;;
             mesh__intercept,init)
                 cmd="mesh__intercept__subcmd__init"
                 ;;
@@ -47,7 +50,7 @@ _mesh__intercept() {
 
     case "${cmd}" in
         mesh__intercept)
-            opts="-h -V --help --version init istio-iptables plan cleanup status verify explain cni"
+            opts="-h -V --help --version init istio-iptables plan cleanup status verify explain import cni"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -687,6 +690,20 @@ _mesh__intercept() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        mesh__subcmd__intercept__subcmd__import)
+            opts="-h --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 *)
                     COMPREPLY=()
                     ;;

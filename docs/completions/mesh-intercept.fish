@@ -33,6 +33,7 @@ complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "clean
 complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "status" -d 'Print what is installed, and what each rule has counted'
 complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "verify" -d 'Check that the rules in the kernel do what was asked for'
 complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "explain" -d 'Tell which rule decides about a packet, and why'
+complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "import" -d 'Print the flags of init that are equal to another mesh\'s settings'
 complete -c mesh-intercept -n "__fish_mesh_intercept_needs_command" -f -a "cni" -d 'Answer a container runtime, as a CNI plugin'
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand init" -s p -l envoy-port -d 'Port of the proxy that outbound TCP connections are redirected to [default: 15001]' -r
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand init" -s z -l inbound-capture-port -d 'Port of the proxy that inbound TCP connections are redirected to [default: 15006] [env: INBOUND_CAPTURE_PORT]' -r
@@ -422,4 +423,5 @@ complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -l log_rotate_max_size -d 'Accepted for compatibility' -r
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -l vklog -d 'Accepted for compatibility' -r
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand import" -s h -l help -d 'Print help'
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand cni" -s h -l help -d 'Print help'
