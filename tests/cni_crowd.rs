@@ -7,6 +7,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -331,7 +332,9 @@ fn two_hundred_pods_each_get_their_own_rules_and_leave_nothing() {
     left.sort();
     assert_eq!(left, [SOCKET, "mesh-intercept-cni.log", "sandboxes"]);
     // All of them have written into it, sixteen at once.
-    for line in fs::read_to_string(node.path().join("mesh-intercept-cni.log")).unwrap().lines() {
+    let log = node.path().join("mesh-intercept-cni.log");
+    assert_eq!(fs::metadata(&log).unwrap().permissions().mode() & 0o777, 0o600);
+    for line in fs::read_to_string(log).unwrap().lines() {
         assert!(serde_json::from_str::<Value>(line).is_ok(), "{line}");
     }
 }

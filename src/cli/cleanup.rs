@@ -31,11 +31,12 @@ pub(super) fn clean_up(run: &mut Interception) -> Result<(), Failure> {
             let failed: Vec<String> = removed.failures.iter().map(ToString::to_string).collect();
             show(&format!("{:#}\n", json!({ "removed": removed.words, "failed": failed })));
         }
-        let what = match &removed.words[..] {
-            [] => "nothing: nothing was there".to_owned(),
-            words => words.join(", "),
-        };
-        info!(took = %run.phases.summary(), "removed {what}");
+        let took = run.phases.summary();
+        match &removed.words[..] {
+            [] if removed.failures.is_empty() => info!(%took, "removed nothing: nothing was there"),
+            [] => {}
+            words => info!(%took, "removed {}", words.join(", ")),
+        }
     }
     if removed.failures.is_empty() { Ok(()) } else { Err(Failure::Cleanup(removed.failures)) }
 }

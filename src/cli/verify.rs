@@ -67,6 +67,9 @@ fn execute(run: &mut Interception) -> Result<(), Failure> {
             Err(Failure::Live { failed, made: report.made(), code: run.options.validation_exit_code })
         }
         (_, false) => Err(Failure::Differs),
+        (Some(report), _) if report.made() == 0 && !report.probes.is_empty() => {
+            Err(Failure::NotProven(report.probes.len()))
+        }
         (_, true) => Ok(()),
     }
 }

@@ -43,7 +43,10 @@ pub(super) fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox)
     let Ok(node) = Node::of(conf) else { return };
     match node.remembered(None).remove(&mut kernel) {
         Ok(removed) => {
-            info!("removed {}", removed.words.join(", "));
+            match &removed.words[..] {
+                [] => info!("no rules were left to remove"),
+                words => info!("removed {}", words.join(", ")),
+            }
             for failure in removed.failures {
                 warn!("{failure}");
             }

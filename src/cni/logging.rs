@@ -3,6 +3,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -15,6 +16,8 @@ use super::protocol::Invocation;
 
 /// The file in the run directory.
 const FILE: &str = "mesh-intercept-cni.log";
+/// Its mode: at the level `debug` it holds what is known of pods.
+const MODE: u32 = 0o600;
 /// From this size on, in bytes, the file is put aside and another begun.
 const LARGE: u64 = 4 << 20;
 
@@ -52,5 +55,5 @@ fn file(folder: &Path) -> io::Result<fs::File> {
     {
         fs::rename(&path, folder.join(format!("{FILE}.1")))?;
     }
-    OpenOptions::new().create(true).append(true).open(path)
+    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
 }

@@ -1,7 +1,8 @@
 //! What is remembered of a sandbox between ADD and DEL: a small file for each in the run directory.
 
-use std::fs;
-use std::io::{self, ErrorKind};
+use std::fs::{self, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +12,8 @@ use super::protocol::Attachment;
 
 /// The folder in the run directory.
 const FOLDER: &str = "sandboxes";
+/// The mode of the files: they are nobody's business but root's.
+const MODE: u32 = 0o600;
 
 /// What became of a sandbox's ADD.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,7 +82,7 @@ impl Sandboxes {
         let text = serde_json::to_vec(sandbox).map_err(|error| failed(error.into()))?;
         // Two ADDs of one attachment at once are the runtime's mistake; the last one counts.
         let temporary = path.with_extension(format!("{}.tmp", std::process::id()));
-        let written = fs::write(&temporary, text).and_then(|()| fs::rename(&temporary, &path));
+        let written = write(&temporary, &text).and_then(|()| fs::rename(&temporary, &path));
         written.inspect_err(|_| drop(fs::remove_file(&temporary))).map_err(failed)
     }
 
@@ -135,6 +138,10 @@ impl Sandboxes {
     }
 }
 
+fn write(path: &Path, text: &[u8]) -> io::Result<()> {
+    OpenOptions::new().create(true).write(true).truncate(true).mode(MODE).open(path)?.write_all(text)
+}
+
 /// There is no such file, or could not be: its name is too long.
 fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::InvalidFilename)
@@ -142,6 +149,8 @@ fn is_nothing(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn attachment(id: &str) -> Attachment {
@@ -168,6 +177,8 @@ mod tests {
         sandboxes.put(&attachment("b"), &sandbox("m")).unwrap();
         assert_eq!(sandboxes.get(&attachment("a")).unwrap(), Some(sandbox("n")));
         assert_eq!(sandboxes.of_network("n").unwrap(), [attachment("a")]);
+        let mode = fs::metadata(sandboxes.path(&attachment("a"))).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, MODE);
         sandboxes.forget(&attachment("a")).unwrap();
         sandboxes.forget(&attachment("a")).unwrap();
         assert_eq!(sandboxes.of_network("n").unwrap(), []);

@@ -84,6 +84,9 @@ pub enum Failure {
         /// The exit code.
         code: u8,
     },
+    /// Packets were asked for, and none could be sent.
+    #[error("nothing was proven: none of the {0} probes could be made, for the reasons above")]
+    NotProven(usize),
     /// Packets did not end as they have to.
     #[error("verification failed: {failed} of {made} probes by packets did not end as they have to")]
     Live {
