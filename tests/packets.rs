@@ -260,6 +260,16 @@ fn quic_is_denied() -> Scenario {
     injected(&["--quic=deny", "-c", "net1", "--drop-invalid"], packets)
 }
 
+/// The table of one family has words of its own for a refusal: those of both families would only drop.
+fn quic_is_denied_in_one_family() -> Scenario {
+    let packets = vec![
+        app(OUT_V4, 443, "rejected").udp(),
+        proxy(OUT_V4, 443, "outside").udp(),
+        app(OUT_V6, 443, "outside").udp(),
+    ];
+    scenario(&[&INJECTED[..], &["--quic=deny"]].concat(), packets)
+}
+
 /// Who captures little denies little.
 fn quic_is_denied_in_included_ranges() -> Scenario {
     let packets = vec![
@@ -329,6 +339,7 @@ for_each_back_end! {
     ipv6_is_left_alone => super::ipv6_is_left_alone();
     ipv6_is_denied => super::ipv6_is_denied();
     quic_is_denied => super::quic_is_denied();
+    quic_is_denied_in_one_family => super::quic_is_denied_in_one_family();
     quic_is_denied_in_included_ranges => super::quic_is_denied_in_included_ranges();
     quic_is_denied_to_an_included_port => super::quic_is_denied_to_an_included_port();
     quic_to_an_excluded_port_passes => super::quic_to_an_excluded_port_passes();

@@ -320,7 +320,9 @@ fn one_element(list: &mut Attributes, kind: SetType, number: u128, flags: u32) {
     const FLAGS: u16 = 3;
     list.nested(ELEMENT, |element| {
         element.nested(KEY, |key| {
-            key.bytes(DATA_VALUE, &kind.bytes(number));
+            kind.with_bytes(number, |bytes| {
+                key.bytes(DATA_VALUE, bytes);
+            });
         });
         if flags != 0 {
             element.u32(FLAGS, flags);

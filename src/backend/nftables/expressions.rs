@@ -51,12 +51,19 @@ mod verdict {
     pub(super) const RETURN: i32 = -5;
 }
 
-/// What a sender is told: the ICMP error of the packet's family (linux/netfilter/nf_tables.h).
+/// What a sender is told (linux/netfilter/nf_tables.h, linux/icmp.h).
 mod reject {
-    /// `NFT_REJECT_ICMPX_UNREACH`
-    pub(super) const ICMPX: u32 = 2;
-    /// `NFT_REJECT_ICMPX_PORT_UNREACH`
-    pub(super) const PORT_UNREACHABLE: u8 = 1;
+    use crate::backend::nftables::ruleset::TableFamily;
+
+    /// The kind of the error and its code: `NFT_REJECT_ICMP_UNREACH` with `ICMP_PORT_UNREACH`, or where both families are,
+    /// `NFT_REJECT_ICMPX_UNREACH` with `NFT_REJECT_ICMPX_PORT_UNREACH`. A table of one family takes the latter too, and then
+    /// only drops (net/ipv4/netfilter/nft_reject_ipv4.c).
+    pub(super) fn port_unreachable(family: TableFamily) -> (u32, u8) {
+        match family {
+            TableFamily::Ip => (0, 3),
+            TableFamily::Inet => (2, 1),
+        }
+    }
 }
 
 /// The list that expressions are added to.
@@ -196,9 +203,12 @@ impl Expressions<'_> {
             Action::Return => self.verdict(verdict::RETURN, None),
             Action::Accept => self.verdict(verdict::ACCEPT, None),
             Action::Drop => self.verdict(verdict::DROP, None),
-            Action::Reject => self.expression("reject", |data| {
-                data.u32(1, reject::ICMPX).bytes(2, &[reject::PORT_UNREACHABLE]);
-            }),
+            Action::Reject(family) => {
+                let (kind, code) = reject::port_unreachable(*family);
+                self.expression("reject", |data| {
+                    data.u32(1, kind).bytes(2, &[code]);
+                });
+            }
             Action::Jump(chain) => self.verdict(verdict::JUMP, Some(chain)),
             Action::Redirect(port) => {
                 self.immediate(&port.to_be_bytes());

@@ -286,7 +286,7 @@ fn verdict(actions: &[Action]) -> Option<Verdict> {
         [Action::Return] => Verdict::Return,
         [Action::Accept] => Verdict::Accept,
         [Action::Drop] => Verdict::Drop,
-        [Action::Reject] => Verdict::Reject,
+        [Action::Reject(_)] => Verdict::Reject,
         [Action::Redirect(number)] => Verdict::Redirect(port(number)?),
         [Action::Tproxy { port: number, .. }, Action::SetMark(mark), Action::Accept] => {
             Verdict::Tproxy { port: port(number)?, mark: Mark::new(*mark)? }

@@ -119,12 +119,14 @@ impl SetType {
         if self.has_intervals() { CONSTANT | INTERVAL } else { CONSTANT }
     }
 
-    /// A number as the kernel keeps it. Ids are compared in the byte order of the host, everything else in that of the
-    /// network.
-    pub(super) fn bytes(self, number: u128) -> Vec<u8> {
-        let network = number.to_be_bytes();
-        let bytes = network[16 - self.bits() as usize / 8..].iter();
-        if self.is_reversed() { bytes.rev().copied().collect() } else { bytes.copied().collect() }
+    /// Shows a number as the kernel keeps it. Ids are compared in the byte order of the host, everything else in that of
+    /// the network. Nothing is allocated: sets may have tens of thousands of elements.
+    pub(super) fn with_bytes(self, number: u128, show: impl FnOnce(&[u8])) {
+        let size = self.bits() as usize / 8;
+        match self.is_reversed() {
+            true => show(&number.to_le_bytes()[..size]),
+            false => show(&number.to_be_bytes()[size_of::<u128>() - size..]),
+        }
     }
 
     /// And back; nothing when there are more or fewer bytes.
@@ -274,7 +276,7 @@ pub fn ends(rule: &Rule) -> End {
         _ if rule.actions.iter().any(redirects) => End::Redirects,
         Some(Action::Return | Action::Accept) => End::Passes,
         Some(Action::Drop) => End::Drops,
-        Some(Action::Reject) => End::Rejects,
+        Some(Action::Reject(_)) => End::Rejects,
         _ => End::GoesOn,
     }
 }
@@ -360,8 +362,9 @@ pub enum Action {
     Accept,
     /// Gone.
     Drop,
-    /// Gone, and the sender is told that the port is unreachable.
-    Reject,
+    /// Gone, and the sender is told that the port is unreachable, in the way that a table of this family knows: others drop
+    /// the packet in silence.
+    Reject(TableFamily),
     /// On with another chain.
     Jump(String),
     /// To a port of the local host.

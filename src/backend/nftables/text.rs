@@ -196,7 +196,7 @@ fn write_action(action: &Action) -> String {
         Action::Return => "return".to_owned(),
         Action::Accept => "accept".to_owned(),
         Action::Drop => "drop".to_owned(),
-        Action::Reject => "reject".to_owned(),
+        Action::Reject(_) => "reject".to_owned(),
         Action::Jump(chain) => format!("jump {chain}"),
         Action::Redirect(port) => format!("redirect to :{port}"),
         Action::Tproxy { family: None, port } => format!("tproxy to :{port}"),

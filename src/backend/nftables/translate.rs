@@ -144,7 +144,7 @@ impl Context<'_> {
             Verdict::Return => vec![Action::Return],
             Verdict::Accept => vec![Action::Accept],
             Verdict::Drop => vec![Action::Drop],
-            Verdict::Reject => vec![Action::Reject],
+            Verdict::Reject => vec![Action::Reject(self.ruleset.family)],
             Verdict::Jump(chain) => vec![Action::Jump(chain_name(self.table, chain))],
             Verdict::Redirect(port) => vec![Action::Redirect(port.get())],
             Verdict::Tproxy { port, mark } => {

@@ -3,7 +3,7 @@
 //! Exact: whatever this program would not have written itself is an error, never a guess.
 
 use super::super::intervals::Interval;
-use super::super::ruleset::{Action, Field, Operand, Test};
+use super::super::ruleset::{Action, Field, Operand, TableFamily, Test};
 use super::{
     DATA_VALUE, DATA_VERDICT, EQUAL, NOT_EQUAL, REGISTER, VERDICT_REGISTER, key, reject, verdict, width,
 };
@@ -255,12 +255,12 @@ impl Reader {
     }
 
     fn reject(&mut self, data: &Data<'_>) -> Option<()> {
-        data.is(1, reject::ICMPX)?;
-        if data.bytes(2)? != [reject::PORT_UNREACHABLE] || !data.has_only(&[1, 2]) {
-            return None;
-        }
-        self.meaning.actions.push(Action::Reject);
-        Some(())
+        let said = (data.number(1)?, *data.bytes(2)?.first()?);
+        let family = [TableFamily::Ip, TableFamily::Inet]
+            .into_iter()
+            .find(|it| reject::port_unreachable(*it) == said)?;
+        self.meaning.actions.push(Action::Reject(family));
+        data.has_only(&[1, 2]).then_some(())
     }
 
     fn tproxy(&mut self, data: &Data<'_>) -> Option<()> {
