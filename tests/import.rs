@@ -249,6 +249,7 @@ fn hostile_files_are_refused() {
         (long.as_str(), "longer than 1 MiB"),
         ("[{a: 1}]", "keys and values"),
         ("{a: [}", "no YAML"),
+        ("{kind: List, items: [{metadata: {}}]}", "one pod"),
     ] {
         for peer in Peer::ALL {
             let all = problems(peer, &[text]);
@@ -310,6 +311,24 @@ spec:
     let expected = format!("{flags} -d 4190,4191,4567,4568 -i '*' -o 25 -c lo --reconcile=true");
     assert_eq!(command(&it), expected);
     assert!(it.is_incomplete());
+    let job = "
+kind: CronJob
+metadata: {annotations: {config.linkerd.io/skip-outbound-ports: '26'}}
+spec:
+  jobTemplate:
+    spec:
+      template:
+        metadata:
+          annotations: {config.linkerd.io/skip-outbound-ports: '25', config.linkerd.io/admin-port: '9999'}";
+    let it = imported(Peer::Linkerd, &[job]);
+    assert_eq!(command(&it), expected);
+    assert!(it.is_incomplete(), "the port of the proxy's own has no flag there");
+    // What is said behind the file counts more than what the chart says.
+    let it = imported(Peer::Linkerd, &[job, "--ipv6=true"]);
+    assert!(command(&it).contains("--dual-stack=true"), "{}", command(&it));
+    let broken = "{metadata: {}, spec: {initContainers: [{name: linkerd-init, args: [a, null]}]}}";
+    let said = problems(Peer::Linkerd, &[broken]).join("\n");
+    assert!(said.starts_with("\"linkerd-init\": its args are no list of texts"), "{said}");
     let consul = "
 metadata:
   annotations:

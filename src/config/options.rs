@@ -225,8 +225,8 @@ fn backend(reader: &mut Reader<'_>) -> BackendChoice {
 
 fn path(reader: &mut Reader<'_>, setting: &settings::Setting) -> Option<PathBuf> {
     let typed = reader.typed(setting);
-    if typed.text.contains('\0') || typed.text.contains('\n') {
-        reader.fault(&typed, &typed.text, "not a path: it holds a line break or a zero byte");
+    if typed.text.contains(char::is_control) {
+        reader.fault(&typed, &typed.text, "not a path: it holds a control character, such as a line break");
     }
     Some(PathBuf::from(typed.text)).filter(|path| !path.as_os_str().is_empty())
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use yaml_rust2::Yaml;
 use yaml_rust2::yaml::Hash;
 
-use super::{Draft, Peer};
+use super::{Draft, Grade, Peer};
 use crate::config::lists::ListFiles;
 use crate::yaml::{self, scalar};
 
@@ -43,8 +43,12 @@ impl Draft {
             Ok(keys) => keys.unwrap_or_default(),
             Err(reason) => return self.problem(path, &reason),
         };
-        // A Deployment holds the pod as its template.
-        let pod = inner(&keys, &["spec", "template"]).unwrap_or(&keys);
+        if yaml::get(&keys, "items").is_some() {
+            return self.problem(path, "it holds a list of objects: give a file with one pod");
+        }
+        // A Deployment holds the pod as its template, a CronJob inside the template of its jobs.
+        let templates = [&["spec", "jobTemplate", "spec", "template"][..], &["spec", "template"]];
+        let pod = templates.iter().find_map(|path| inner(&keys, path)).unwrap_or(&keys);
         let Some(metadata) = inner(pod, &["metadata"]) else {
             return self.keys(peer, "", &keys);
         };
@@ -63,16 +67,30 @@ impl Draft {
 
     /// What was injected already says it exactly; else the annotations do, on top of the chart's values.
     fn linkerd_pod(&mut self, peer: Peer, pod: &Hash, annotations: &Hash) {
-        if let Some(words) = init_container(pod) {
-            return self.container(peer, &words);
+        match init_container(pod) {
+            Some(Some(words)) => return self.container(peer, &words),
+            Some(None) => return self.problem("linkerd-init", "its args are no list of texts"),
+            None => {}
         }
         super::linkerd::assume_chart(self);
         for (name, value) in annotations {
-            if let (Some(name), Some(Some(text))) = (name.as_str(), scalar(value))
-                && let Some((place, key)) = self.given.place_of(name)
-            {
-                self.given.replace(place, key, &text, &mut self.problems);
+            let (Some(name), Some(Some(text))) = (name.as_str(), scalar(value)) else { continue };
+            match self.given.place_of(name) {
+                Some((place, key)) => self.given.replace(place, key, &text, &mut self.problems),
+                None => self.other_annotation(name, &text),
             }
+        }
+    }
+
+    /// Most annotations of linkerd are about anything but its rules.
+    fn other_annotation(&mut self, name: &str, text: &str) {
+        match name.strip_prefix("config.linkerd.io/") {
+            Some("control-port" | "admin-port") => {
+                let why = "linkerd leaves inbound connections to this port of its proxy alone";
+                self.note(Grade::NoEqual, format!("{name}: {text}"), why, "add the port to -d");
+            }
+            Some(rest) if rest.starts_with("skip-") => self.problem(name, "linkerd has no such annotation"),
+            _ => {}
         }
     }
 
@@ -117,11 +135,11 @@ impl Draft {
     }
 }
 
-/// The arguments of linkerd's init container, if the pod has it.
-fn init_container(pod: &Hash) -> Option<Vec<String>> {
+/// The arguments of linkerd's init container, if the pod has it; nothing in their place when they cannot be read.
+fn init_container(pod: &Hash) -> Option<Option<Vec<String>>> {
     let containers = yaml::get(inner(pod, &["spec"])?, "initContainers")?.as_vec()?;
     let is_it = |it: &&Hash| yaml::get(it, "name").and_then(Yaml::as_str) == Some("linkerd-init");
     let container = containers.iter().filter_map(Yaml::as_hash).find(is_it)?;
-    let arguments = yaml::get(container, "args")?.as_vec()?;
-    Some(arguments.iter().filter_map(|it| scalar(it).flatten()).collect())
+    let arguments = yaml::get(container, "args").and_then(Yaml::as_vec);
+    Some(arguments.and_then(|all| all.iter().map(|it| scalar(it).flatten()).collect()))
 }

@@ -81,7 +81,6 @@ pub(super) fn assume_chart(draft: &mut Draft) {
         (INCOMING_PORT.key, "4143"),
         (OUTGOING_PORT.key, "4140"),
         (UID.key, CHART_USER),
-        (GID.key, CHART_USER),
         (INBOUND_IGNORED.key, "4567,4568"),
         (OUTBOUND_IGNORED.key, "4567,4568"),
     ] {
@@ -103,13 +102,13 @@ pub(super) fn complete(draft: &mut Draft) {
     draft.always(&EXCLUDED_INTERFACES, Peer::Linkerd, "lo");
     // A second run replaces what is there.
     draft.always(&RECONCILE, Peer::Linkerd, "true");
-    let ipv6 = draft.given.is_on(&IPV6) && !draft.is_chart;
+    let ipv6 = draft.given.is_on(&IPV6) && (!draft.is_chart || draft.given.has(&IPV6));
     draft.set(&DUAL_STACK, &IPV6, ipv6.to_string());
     if draft.is_chart {
         draft.note(
             Grade::Differs,
             "annotations",
-            "they are read on top of the chart's own values: ports 4143 and 4140, user and group 2102, IPv6 off",
+            "they are read on top of the chart's own values: ports 4143 and 4140, user 2102, IPv6 off",
             "give the flags of linkerd-init behind the file where your values are others",
         );
     }
@@ -165,10 +164,9 @@ fn backend(draft: &mut Draft) {
     if text.is_empty() {
         return;
     }
-    if text.ends_with("nft") {
-        draft.set(&BACKEND, item, "iptables-nft");
-    } else if text.ends_with("legacy") {
-        draft.set(&BACKEND, item, "iptables-legacy");
+    if text.ends_with("nft") || text.ends_with("legacy") {
+        let kind = if text.ends_with("nft") { "iptables-nft" } else { "iptables-legacy" };
+        draft.set(&BACKEND, item, kind);
     } else if is_mode && text != "plain" {
         draft.fault(item, &text, "linkerd knows legacy, nft and plain");
     } else {
