@@ -353,18 +353,16 @@ fn what_privileges_are_missing_for_is_not_made() {
     init(&lab.pod, &INJECTED);
     // Others may not look into the directory that the tests are built in.
     std::fs::copy(BINARY, "/run/mesh-intercept").unwrap();
-    let words = [
-        "setpriv",
-        "--reuid",
-        "1337",
-        "--regid",
-        "1337",
-        "--clear-groups",
-        "/run/mesh-intercept",
-        "verify",
-        "--live",
-    ];
-    let output = lab.pod.output(&[&words[..], &INJECTED].concat());
+    let verify_as = |id: &'static str| {
+        let user = ["setpriv", "--reuid", id, "--regid", id, "--clear-groups"];
+        let words = ["/run/mesh-intercept", "verify", "--live"];
+        lab.pod.output(&[&user[..], &words, &INJECTED].concat())
+    };
+    // Who is not the proxy either proves nothing at all, and may not go away with a success.
+    let output = verify_as("65534");
+    assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stdout));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("nothing was proven"));
+    let output = verify_as("1337");
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(output.status.code(), Some(0), "{text}");
     assert!(

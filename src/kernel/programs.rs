@@ -25,7 +25,8 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Finished, E
         ErrorKind::NotFound => Error::NoProgram(program.to_owned()),
         _ => Error::Program { program: program.to_owned(), source },
     };
-    let path = std::env::var_os("PATH").filter(|path| !path.is_empty()).unwrap_or_else(|| PATH.into());
+    let path = std::env::var_os("PATH").filter(|path| !path.is_empty() && is_trusted());
+    let path = path.unwrap_or_else(|| PATH.into());
     let mut command = Command::new(program);
     command.args(arguments).env_clear().env("PATH", &path).env("LC_ALL", "C");
     if !can_be_opened(Path::new(XTABLES_LOCK)) {
@@ -45,6 +46,11 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Finished, E
         output: String::from_utf8_lossy(&output.stdout).into_owned(),
         complaints: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
     })
+}
+
+/// Whoever is not root may have this process's privileges from its file alone, and must not choose what runs with them.
+fn is_trusted() -> bool {
+    nix::unistd::geteuid().is_root()
 }
 
 /// Can the lock file be opened, or made?

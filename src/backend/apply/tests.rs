@@ -184,7 +184,6 @@ fn a_missing_kernel_feature_is_named() {
     assert!(failure.to_string().contains("CONFIG_NFT_TPROXY"), "{failure}");
 }
 
-/// Two runs at once: the other one's table is there when ours is to be created, or has changed since it was read.
 #[test]
 fn a_kernel_without_tables_of_iptables_lacks_something() {
     let complaints = "iptables-restore v1.8.9 (legacy): iptables-restore: unable to initialize table 'raw'";
@@ -195,6 +194,7 @@ fn a_kernel_without_tables_of_iptables_lacks_something() {
     assert!(failure.to_string().contains("unable to initialize table 'raw'"), "{failure}");
 }
 
+/// Two runs at once: the other one's table is there when ours is to be created, or has changed since it was read.
 #[test]
 fn what_was_overtaken_is_not_an_error_of_the_kernel() {
     let mut kernel = Recording { refuses: Some(("the table", nix::libc::EEXIST)), ..Recording::default() };
