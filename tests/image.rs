@@ -226,11 +226,11 @@ fn who_may_redirect_is_what_the_documentation_says() {
     }
     // The validation container: the proxy's user, no capability. The file's capability does not keep it from starting.
     let validation =
-        [&INJECTED[..], &["--run-validation", "--skip-rule-apply", "--probe-timeout=2s"]].concat();
+        |patience| [&INJECTED[..], &["--run-validation", "--skip-rule-apply", patience]].concat();
     let options = ["--user=1337:1337", NO_NEW_PRIVILEGES];
-    laboratory.ends(126, &options, &validation);
+    laboratory.ends(126, &options, &validation("--probe-timeout=1s"));
     laboratory.ends(0, &[NET_ADMIN, NO_NEW_PRIVILEGES], &INJECTED);
-    laboratory.ends(0, &options, &validation);
+    laboratory.ends(0, &options, &validation("--probe-timeout=30s"));
 }
 
 #[test]
