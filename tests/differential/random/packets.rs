@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use ipnet::IpNet;
 use mesh_intercept::config::owners::{Gid, Uid};
 use mesh_intercept::config::ports::PortSet;
+use mesh_intercept::config::values::Quic;
 use mesh_intercept::config::{Config, Dns, InboundPorts, OutboundRanges};
 use mesh_intercept::program::Owner;
 
@@ -44,6 +45,7 @@ pub fn packets(dice: &mut Dice, configuration: &Configuration, count: usize) -> 
         servers: servers(configuration, &config),
         ports: ports(&config),
         owners: owners(&config),
+        denies_quic: config.quic == Quic::Deny,
     };
     (0..count).map(|_| ground.packet(dice)).collect()
 }
@@ -56,14 +58,14 @@ struct Ground {
     servers: Vec<IpAddr>,
     ports: Vec<u16>,
     owners: Vec<Owner>,
+    denies_quic: bool,
 }
 
 impl Ground {
     fn packet(&self, dice: &mut Dice) -> Packet {
         let is_udp = dice.percent(20);
         let port = match is_udp {
-            true if dice.percent(50) => 53,
-            true if dice.percent(50) => 443,
+            true if dice.percent(60) => 53,
             _ if dice.percent(25) => dice.one_of(&PORTS),
             _ => dice.one_of(&self.ports),
         };
@@ -75,6 +77,10 @@ impl Ground {
         if !self.servers.is_empty() && dice.percent(20) {
             let to = dice.one_of(&self.servers);
             return Packet { sender, is_udp: dice.percent(60), to, port: 53, from: None };
+        }
+        if self.denies_quic && dice.percent(25) {
+            let to = if dice.percent(50) { ip(dice.one_of(&OUTSIDE)) } else { dice.one_of(&self.addresses) };
+            return Packet { sender, is_udp: true, to, port: 443, from: None };
         }
         let to = match dice.up_to(9) {
             0 | 1 => ip(dice.one_of(&OUTSIDE)),
