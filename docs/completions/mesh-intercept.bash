@@ -698,12 +698,16 @@ _mesh__intercept() {
             return 0
             ;;
         mesh__subcmd__intercept__subcmd__import)
-            opts="-h --help"
+            opts="-h --output --help linkerd kuma consul"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
                 *)
                     COMPREPLY=()
                     ;;

@@ -423,5 +423,7 @@ complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -l log_rotate_max_size -d 'Accepted for compatibility' -r
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -l vklog -d 'Accepted for compatibility' -r
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand explain" -s h -l help -d 'Print help'
+complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand import" -l output -d 'How the result is printed' -r -f -a "text\t''
+json\t''"
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand import" -s h -l help -d 'Print help'
 complete -c mesh-intercept -n "__fish_mesh_intercept_using_subcommand cni" -s h -l help -d 'Print help'

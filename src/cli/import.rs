@@ -1,26 +1,25 @@
 //! `import`: the settings of another mesh, in the words of our own. Changes nothing, needs no privileges.
 
-use clap::{Arg, ArgAction};
+use clap::{Arg, ArgAction, Command};
 
-use super::{complain, show, warn};
+use super::{IMPORT, complain, show, warn};
 use crate::config::arguments::NAME;
 use crate::exit::Exit;
 use crate::import::{Peer, import};
 use crate::kernel::files::Files;
 
-/// What the overview says.
-pub(super) const ABOUT: &str = "Print the flags of init that are equal to another mesh's settings";
+const ABOUT: &str = "Print the flags of init that are equal to another mesh's settings";
 const AFTER: &str = "\
 THEIRS are the flags of linkerd2-proxy-init, kumactl install transparent-proxy or consul connect redirect-traffic, or
 a file: kuma's configuration, Consul's as JSON, or the manifest of a pod; - is standard input.
 The first line that is printed is the command; comments behind it say what has no equal, and what differs.
 Exit codes: 0 everything has an equal; 1 bad input; 4 something that is asked for has no equal.";
 
-/// Runs the command.
-pub(super) fn run(arguments: &[String]) -> Exit {
+/// The command with its arguments and their help.
+pub(super) fn command(name: &'static str) -> Command {
     let names = Peer::ALL.map(Peer::name);
-    let command = clap::Command::new("import")
-        .bin_name(format!("{NAME} import"))
+    Command::new(name)
+        .bin_name(format!("{NAME} {name}"))
         .about(ABOUT)
         .after_help(AFTER)
         .max_term_width(100)
@@ -40,8 +39,12 @@ pub(super) fn run(arguments: &[String]) -> Exit {
                 .last(true)
                 .action(ArgAction::Append)
                 .help("Their flags, or a file"),
-        );
-    let matches = match command.try_get_matches_from(arguments) {
+        )
+}
+
+/// Runs the command.
+pub(super) fn run(arguments: &[String]) -> Exit {
+    let matches = match command(IMPORT).try_get_matches_from(arguments) {
         Ok(matches) => matches,
         Err(error) if error.use_stderr() => {
             warn(&error.to_string());

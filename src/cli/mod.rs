@@ -110,7 +110,7 @@ fn program(describe: fn(&'static str, &'static str) -> clap::Command) -> clap::C
         describe(name, about).about(*about).visible_aliases(aliases.iter().copied())
     });
     let plugin = clap::Command::new(CNI).about("Answer a container runtime, as a CNI plugin");
-    let importer = clap::Command::new(IMPORT).about(import::ABOUT);
+    let importer = import::command(IMPORT);
     program.subcommands(verbs).subcommand(importer).subcommand(plugin)
 }
 
