@@ -162,7 +162,9 @@ impl Attributes {
             Err(_) => self.too_long = true,
         }
         // Every attribute begins at a multiple of four (NLA_ALIGNTO).
-        self.bytes.resize(self.bytes.len().next_multiple_of(4), 0);
+        while !self.bytes.len().is_multiple_of(4) {
+            self.bytes.push(0);
+        }
         self
     }
 }
