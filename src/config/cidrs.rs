@@ -1,6 +1,6 @@
 //! Address ranges.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
@@ -95,11 +95,15 @@ impl CidrSet {
             true => all().position(|(net, loopback)| net.contains(&loopback)),
             false => None,
         };
-        let text = |(place, (net, loopback)): (usize, (IpNet, IpAddr))| match spelt {
-            Some(it) if it == place => format!("{loopback}/{}", net.prefix_len()),
-            _ => net.to_string(),
-        };
-        all().enumerate().map(text).collect::<Vec<_>>().join(",")
+        let mut text = String::new();
+        for (place, (net, loopback)) in all().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            let _ = match spelt {
+                Some(it) if it == place => write!(text, "{comma}{loopback}/{}", net.prefix_len()),
+                _ => write!(text, "{comma}{net}"),
+            };
+        }
+        text
     }
 
     /// Is this address in any of them?
@@ -162,8 +166,12 @@ pub const BIND_V6: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6);
 
 impl fmt::Display for CidrSet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let items = self.v4.iter().map(Ipv4Net::to_string).chain(self.v6.iter().map(Ipv6Net::to_string));
-        out.write_str(&items.collect::<Vec<_>>().join(","))
+        let all = self.v4.iter().copied().map(IpNet::V4).chain(self.v6.iter().copied().map(IpNet::V6));
+        for (place, net) in all.enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(out, "{comma}{net}")?;
+        }
+        Ok(())
     }
 }
 
