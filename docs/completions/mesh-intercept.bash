@@ -63,7 +63,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__cleanup)
+        mesh__intercept__subcmd__cleanup)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -357,7 +357,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__cni)
+        mesh__intercept__subcmd__cni)
             opts="-h --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -371,7 +371,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__explain)
+        mesh__intercept__subcmd__explain)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --live --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --to --proto --from-uid --from-gid --from --in --out --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -697,7 +697,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__import)
+        mesh__intercept__subcmd__import)
             opts="-h --output --help linkerd kuma consul"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -715,7 +715,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__init)
+        mesh__intercept__subcmd__init)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1009,7 +1009,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__plan)
+        mesh__intercept__subcmd__plan)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1303,7 +1303,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__status)
+        mesh__intercept__subcmd__status)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --watch --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -1601,7 +1601,7 @@ _mesh__intercept() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        mesh__subcmd__intercept__subcmd__verify)
+        mesh__intercept__subcmd__verify)
             opts="-p -z -e -u -g -m -b -d -i -x -q -o -c -k -t -r -n -h --envoy-port --inbound-capture-port --inbound-tunnel-port --proxy-uid --proxy-gid --istio-inbound-interception-mode --istio-inbound-ports --istio-local-exclude-ports --istio-service-cidr --istio-service-exclude-cidr --istio-outbound-ports --istio-local-outbound-ports-exclude --istio-exclude-interfaces --kube-virt-interfaces --istio-inbound-tproxy-mark --istio-inbound-tproxy-route-table --redirect-dns --capture-all-dns --resolv-conf --drop-invalid --dual-stack --uncaptured-family --quic --backend --native-nftables --force-iptables-binary --network-namespace --cni-mode --dry-run --output --live --local-address --reconcile --migrate --cleanup-only --force-apply --skip-rule-apply --run-validation --iptables-probe-port --probe-timeout --validation-exit-code --node-os --host-os-release --allow-tproxy-on-centos --log_output_level --log_as_json --log_target --log_caller --log_stacktrace_level --log_rotate --log_rotate_max_age --log_rotate_max_backups --log_rotate_max_size --vklog --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
