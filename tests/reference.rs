@@ -131,8 +131,10 @@ fn bash_completes_the_flags_of_every_command() {
         echo "${COMPREPLY[@]}"
     "#;
     for command in cli::reference().get_subcommands() {
-        let run =
-            std::process::Command::new("bash").args(["-c", ASK, "bash", command.get_name()]).output().unwrap();
+        let run = std::process::Command::new("bash")
+            .args(["-c", ASK, "bash", command.get_name()])
+            .output()
+            .unwrap();
         let offered = String::from_utf8(run.stdout).unwrap();
         for flag in command.get_arguments().filter(|it| !it.is_hide_set()).filter_map(|it| it.get_long()) {
             let flag = format!("--{flag}");

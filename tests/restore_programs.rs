@@ -106,6 +106,24 @@ fn a_missing_program_is_named_and_nothing_is_touched() {
 }
 
 #[test]
+fn rules_do_not_move_where_the_old_ones_would_stay() {
+    for backend in VARIANTS {
+        isolate("");
+        let pod = bare_pod("pod");
+        assert_ok(&run(&pod, "NOTHING=", INIT, backend, &[]));
+        for program in [programs(backend, "save"), programs(backend, "restore")].concat() {
+            let path = path_without(backend, &program);
+            let before = pod.state();
+            let output = run(&pod, &path, INIT, "nftables", &["--migrate"]);
+            assert_eq!(output.status.code(), Some(2), "{}", complaints(&output));
+            assert!(complaints(&output).contains(&program), "{}", complaints(&output));
+            assert_eq!(pod.state(), before, "{program}");
+        }
+        assert_ok(&run(&pod, "NOTHING=", INIT, "nftables", &["--migrate"]));
+    }
+}
+
+#[test]
 fn rules_that_cannot_be_read_are_not_replaced() {
     for backend in VARIANTS {
         isolate("");

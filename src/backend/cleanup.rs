@@ -8,7 +8,6 @@ use super::state::{Rules, State, Target};
 use crate::config::BackendKind;
 use crate::kernel::{Error, Kernel, RoutingItem};
 use crate::netlink::{Batch, TooLong};
-use crate::program::Program;
 
 /// Something that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +64,20 @@ fn of_rules(rules: Rules) -> Option<Removal> {
     }
 }
 
+/// Looks whether [`leave`] can do its work. Asked before anything is written: rules in two places would redirect everything
+/// twice.
+///
+/// # Errors
+/// What is in the way, such as a program that is missing.
+pub fn check_leaving(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Result<(), ApplyError> {
+    for backend in &choice.leaves {
+        if let Rules::Iptables(held) = State::read(kernel, *backend, &target.without_rules())?.rules {
+            iptables::check_removal(kernel, &held)?;
+        }
+    }
+    Ok(())
+}
+
 /// Removes what the rules have moved away from, and the routing that nothing needs any more.
 ///
 /// # Errors
@@ -76,9 +89,7 @@ pub fn leave(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Resul
     }
     let leftover = |error| ApplyError::Leftover(Box::new(error));
     let needed = target.routing();
-    // No rule of others counts as ours here: nothing is wanted in these back ends.
-    let nothing =
-        Target { program: Program::default(), bridge: None, claims_by_form: true, ..target.clone() };
+    let nothing = target.without_rules();
     for backend in &choice.leaves {
         let state = State::read(kernel, *backend, &nothing).map_err(|error| leftover(error.into()))?;
         let unneeded = state.routing.iter().filter(|item| !needed.contains(item));

@@ -29,6 +29,12 @@ pub enum DetectError {
         /// What was asked for.
         asked: &'static str,
     },
+    /// Rules were to move, and it cannot be known from where.
+    #[error(
+        "iptables-legacy has tables here that cannot be read ({0}), and --migrate moves rules only when none can be left \
+         behind: provide what is missing, or do without --migrate where no rules of istio-init are in them"
+    )]
+    Unread(String),
 }
 
 /// A table that istio's own nftables mode has made.
@@ -139,6 +145,9 @@ impl Installed {
             (BackendChoice::Auto, _) if self.has_nf_tables => (native, "the kernel has nf_tables"),
             (BackendChoice::Auto, _) => (native, "the kernel has no nf_tables"),
         };
+        if let (true, Some(why)) = (migrate && backend != BackendKind::IptablesLegacy, &self.unread) {
+            return Err(DetectError::Unread(why.clone()));
+        }
         let leaves: Vec<BackendKind> = self.backends.iter().copied().filter(|it| *it != backend).collect();
         let choice = Choice {
             backend,

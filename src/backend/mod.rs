@@ -17,6 +17,6 @@ mod state;
 pub mod traffic;
 
 pub use apply::{ApplyError, create, replace};
-pub use cleanup::{Removal, everything, leave};
+pub use cleanup::{Removal, check_leaving, everything, leave};
 pub use detect::{Choice, DetectError, Installed, IstioTable};
 pub use state::{Rules, State, Target};

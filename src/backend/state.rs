@@ -59,6 +59,11 @@ impl Target {
     pub(super) fn routing(&self) -> Vec<RoutingItem> {
         RoutingItem::all(&self.program.routing)
     }
+
+    /// What should be in a back end that the rules leave: no rule of others counts as ours there, because none is wanted.
+    pub(super) fn without_rules(&self) -> Target {
+        Target { program: Program::default(), bridge: None, claims_by_form: true, ..self.clone() }
+    }
 }
 
 fn with_routing(mut listing: Listing, items: &[RoutingItem]) -> Listing {

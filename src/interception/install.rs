@@ -101,6 +101,7 @@ fn carry_out(
     target: &Target,
     is_surprised: bool,
 ) -> Result<Installation, Failure> {
+    backend::check_leaving(kernel, choice, target)?;
     let mut is_changed = true;
     if choice.holds_rules || is_surprised || has_leftovers(kernel, target)? {
         let state = State::read(kernel, choice.backend, target).map_err(ApplyError::from)?;

@@ -252,7 +252,8 @@ pub enum Error {
     },
     /// A program is missing.
     #[error(
-        "the program {0} is not installed, and this back end needs it: install iptables, or use --backend nftables"
+        "the program {0} is not installed, without which rules in iptables are neither read nor changed: install iptables; \
+         where no rules are in it yet, --backend nftables needs no program"
     )]
     NoProgram(String),
     /// A program could not be run.

@@ -13,7 +13,7 @@ pub use held::{Held, current, listing, read, wanted};
 pub use lift::{lift, name};
 pub use programs::RestoreError;
 pub use render::render;
-pub use restore::{remove, replace};
+pub use restore::{check_removal, remove, replace};
 pub use save::{CHAINS, TABLES};
 pub use save::{Claim, ours as parse};
 pub use script::{CHANGE, transition};

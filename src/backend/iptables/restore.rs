@@ -79,6 +79,18 @@ fn change_marks<'a>(
     }
 }
 
+/// Looks whether the programs are there that [`remove`] needs.
+///
+/// # Errors
+/// When one of them is missing or cannot be run.
+pub fn check_removal(kernel: &mut dyn Kernel, held: &Held) -> Result<(), RestoreError> {
+    let programs = Programs { variant: held.variant };
+    for (family, _) in held.families.iter().filter(|(_, there)| !there.is_empty()) {
+        programs.run(kernel, *family, "restore", &["--version"], "")?;
+    }
+    Ok(())
+}
+
 /// Removes what is ours. Goes on with the other family after an error.
 ///
 /// iptables-nft leaves empty chains behind, which another transaction takes out: the mark of a change goes with that, so that
