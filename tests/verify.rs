@@ -61,6 +61,11 @@ fn without_flags_the_record_says_what_should_be_there() {
     let (text, code) = bare(&pod);
     assert_eq!(code, Some(1), "{text}");
     assert!(text.contains("Give the flags of init"), "{text}");
+    // No packet can be judged then, however long it is waited for.
+    let live = ["timeout", "60", BINARY, "verify", "--live", "--probe-timeout", "1h"];
+    assert_eq!(pod.output(&live).status.code(), Some(1));
+    assert_ok(&pod.output(&[BINARY, "cleanup"]));
+    assert_eq!(pod.output(&live).status.code(), Some(4));
 }
 
 #[test]

@@ -42,9 +42,11 @@ fn execute(run: &mut Interception) -> Result<(), Failure> {
     let live = run.options.live;
     // Finds the configuration that was recorded, if there are no flags.
     let before = run.find(kernel);
-    let probes = if live { Some(probe(run, kernel)?) } else { None };
+    // Rules may be on their way; word of which they should be is not.
+    let is_told = before.as_ref().map_or(true, |found| found.expected.is_some());
+    let probes = if live && is_told { Some(probe(run, kernel)?) } else { None };
     // Rules may have arrived while packets were sent.
-    let found = if live && before.is_ok() { run.find(kernel) } else { before };
+    let found = if probes.is_some() && before.is_ok() { run.find(kernel) } else { before };
     let is_unknown = |failure: &Failure| matches!(failure, Failure::NothingThere | Failure::NotRecorded);
     let compared = match found {
         // Packets can be sent by somebody who may not look at the rules.
@@ -98,7 +100,7 @@ impl Verification {
 
 fn text(verification: &Verification) -> String {
     let mut text = match (&verification.not_compared, verification.difference.is_none()) {
-        (Some(why), _) => format!("not done  the comparison of the rules: {}\n", first_line(why)),
+        (Some(why), _) => format!("not done  the comparison of the rules: {}\n", first_sentence(why)),
         (None, true) => {
             format!("ok        the rules in {} are exactly those asked for\n", verification.backend)
         }
@@ -111,8 +113,8 @@ fn text(verification: &Verification) -> String {
     text
 }
 
-fn first_line(text: &str) -> &str {
-    text.lines().next().unwrap_or_default()
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(sentence, _)| sentence)
 }
 
 /// One line a probe.
