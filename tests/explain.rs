@@ -2,12 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a test that cannot be set up has failed")]
 
+mod common;
+
 use std::path::Path;
 use std::process::Command;
 
+use common::pod::{BACK_ENDS, assert_ok, bare_pod, init};
+use common::{BINARY, INJECTED, isolate};
 use serde_json::Value;
 
-const BINARY: &str = env!("CARGO_BIN_EXE_mesh-intercept");
 /// Where the recordings are, if they are there: 9 configurations with 358 packets each, and who answered.
 const RECORDINGS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/conformance/packet-cases.json");
 /// The pod that they were recorded in.
@@ -72,4 +75,21 @@ fn the_recorded_answers_are_explained() {
     }
     println!("{} of {all} recorded answers are explained", all - wrong.len());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn with_live_the_rules_that_are_there_are_explained() {
+    isolate("");
+    let pod = bare_pod("pod");
+    let ask = || {
+        let command = ["explain", "--live", "--dual-stack", "--to", "203.0.113.5:443"];
+        String::from_utf8(pod.output(&[&[BINARY], &command[..]].concat()).stdout).unwrap()
+    };
+    let answer = ask();
+    assert!(answer.contains("past the proxy: no rules are installed here"), "{answer}");
+    for backend in BACK_ENDS {
+        assert_ok(&init(&pod, backend, &[&INJECTED[..], &["--migrate"]].concat()));
+        let answer = ask();
+        assert!(answer.contains("It goes to the proxy's outbound port 15001"), "{backend}: {answer}");
+    }
 }

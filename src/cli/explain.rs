@@ -9,6 +9,7 @@ use super::run::{enter_namespace, finish, prepare};
 use super::{complain, show};
 use crate::backend::iptables;
 use crate::backend::lifted::Lifted;
+use crate::config::ports::Port;
 use crate::config::problem::Problems;
 use crate::config::settings::{self, Setting};
 use crate::config::typed::Settings;
@@ -111,12 +112,37 @@ impl Answer {
             return cause(rule);
         }
         let intercepted = self.program.families().contains(self.packet.family());
-        match (&self.packet.entry, self.outcome.fate) {
-            (_, Fate::Dropped | Fate::Rejected) => None,
+        match (&self.packet.entry, self.outcome.fate, self.packet.protocol) {
+            (_, Fate::Dropped | Fate::Rejected, _) => None,
+            _ if self.nothing_is_installed() => None,
             _ if !intercepted => Some(&settings::DUAL_STACK),
-            (Entry::Sent { .. }, _) => Some(&settings::OUTBOUND_RANGES),
-            (Entry::Received { .. }, _) => Some(&settings::INBOUND_PORTS),
+            (Entry::Sent { .. }, _, Protocol::Tcp) => Some(&settings::OUTBOUND_RANGES),
+            (Entry::Sent { .. }, _, Protocol::Udp) => self.setting_of_udp(),
+            (Entry::Received { .. }, _, Protocol::Tcp) => Some(&settings::INBOUND_PORTS),
+            _ => None,
         }
+    }
+
+    /// Of UDP, only DNS goes to the proxy, and only QUIC can be refused.
+    fn setting_of_udp(&self) -> Option<&'static Setting> {
+        const HTTPS: u16 = Port::HTTPS.get();
+        const DNS: u16 = Port::DNS.get();
+        let has = |setting: &Setting| {
+            let mut causes = self.program.rules().filter_map(|(_, rule)| cause(&rule.id));
+            causes.any(|it| it.flag == setting.flag)
+        };
+        match self.packet.destination.port() {
+            HTTPS if has(&settings::QUIC) => Some(&settings::OUTBOUND_RANGES),
+            HTTPS => Some(&settings::QUIC),
+            DNS if has(&settings::REDIRECT_DNS) => Some(&settings::CAPTURE_ALL_DNS),
+            DNS => Some(&settings::REDIRECT_DNS),
+            _ => None,
+        }
+    }
+
+    /// Rules that are there were asked for, and there are none.
+    fn nothing_is_installed(&self) -> bool {
+        self.program.rules().next().is_none()
     }
 
     fn flag(&self) -> Option<String> {
@@ -178,6 +204,7 @@ impl Answer {
             (Some(rule), Some(flag)) => writeln!(out, ": {flag} (rule {rule})"),
             (Some(rule), None) => writeln!(out, ": rule {rule}"),
             (None, Some(flag)) => writeln!(out, ": no rule is about it (see {flag})"),
+            (None, None) if self.nothing_is_installed() => writeln!(out, ": no rules are installed here"),
             (None, None) => writeln!(out, ": no rule is about it"),
         }
     }

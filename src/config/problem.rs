@@ -27,8 +27,13 @@ const SHOWN: usize = 80;
 
 impl fmt::Display for Problem {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(origin) = &self.origin {
-            write!(out, "{origin}: ")?;
+        match &self.origin {
+            // Something is missing, and nobody typed anything.
+            Some(Origin::Default(key)) if self.item.is_empty() => {
+                return write!(out, "{key}: {}", self.reason);
+            }
+            Some(origin) => write!(out, "{origin}: ")?,
+            None => {}
         }
         // Debug formatting escapes line breaks and control characters: a message stays on its line.
         if self.item.chars().count() > SHOWN {

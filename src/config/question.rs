@@ -61,6 +61,9 @@ impl Question {
             let typed = reader.typed(&settings::FROM);
             reader.fault(&typed, &from.ip().to_string(), "not of the family of --to");
         }
+        if let (true, Some(out)) = (question.incoming.is_some(), settings.given(&settings::OUT)) {
+            reader.fault(out, &out.text, "a packet comes in by --in, or leaves by --out: say one of them");
+        }
         let reader = std::mem::replace(reader, Reader::new(settings));
         reader.finish(question)
     }
