@@ -23,6 +23,7 @@ pub mod typed;
 pub mod values;
 
 pub use options::{BackendChoice, BackendKind, Format, Options, Policy};
+pub use print::quoted;
 pub use question::Question;
 
 use std::collections::HashSet;

@@ -96,3 +96,26 @@ fn list(items: &[impl Display]) -> String {
     let list = items.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
     if list.starts_with('@') { format!(",{list}") } else { list }
 }
+
+/// A word as a shell takes it.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::quoted;
+
+    #[test]
+    fn a_shell_takes_every_word_as_it_is() {
+        assert_eq!(quoted("--a=b,c"), "--a=b,c");
+        assert_eq!(quoted("*"), "'*'");
+        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
+        assert_eq!(quoted(""), "''");
+    }
+}

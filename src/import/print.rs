@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::{Grade, Imported};
 use crate::config::arguments::NAME;
+use crate::config::quoted;
 
 impl Imported {
     /// The command on the first line, and the rest as comments: a shell can run it.
@@ -40,28 +41,5 @@ impl Imported {
             "notes": self.notes,
         });
         format!("{whole:#}\n")
-    }
-}
-
-/// A word as a shell takes it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:,=+@".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::quoted;
-
-    #[test]
-    fn a_shell_takes_every_word_as_it_is() {
-        assert_eq!(quoted("--a=b,c"), "--a=b,c");
-        assert_eq!(quoted("*"), "'*'");
-        assert_eq!(quoted("it's $HOME"), r"'it'\''s $HOME'");
-        assert_eq!(quoted(""), "''");
     }
 }

@@ -8,6 +8,7 @@ use super::{Drift, Report, Status};
 use crate::backend::listing::Count;
 use crate::backend::nftables::Record;
 use crate::backend::traffic::{Counted, Fate};
+use crate::config::quoted;
 
 /// Begins the screen anew (ECMA-48: cursor to the first place, erase what follows).
 const FIRST_PLACE: &str = "\x1b[H\x1b[J";
@@ -84,7 +85,8 @@ impl Text {
         let time = humantime::format_rfc3339_seconds(time);
         writeln!(self.out, "installed      by {} at {time} ({ago} ago)", record.installer)?;
         let cut = if record.whole { "" } else { " (cut)" };
-        let configuration = if record.configuration.is_empty() { "defaults" } else { &record.configuration };
+        let words = record.configuration.split_whitespace().map(quoted).collect::<Vec<_>>().join(" ");
+        let configuration = if words.is_empty() { "defaults" } else { &words };
         writeln!(self.out, "configuration  {configuration}{cut}")
     }
 
