@@ -40,12 +40,17 @@ fn reference() -> BTreeMap<PathBuf, String> {
 }
 
 fn manual_page(program: &Command, page: &Command) -> (String, String) {
-    let name = match page.get_name() {
-        name if name == program.get_name() => name.to_owned(),
-        name => format!("{}-{name}", program.get_name()),
-    };
     // clap wants a name that lives as long as the program: a process of a test is short enough for that.
-    let page = page.clone().name(&*name.clone().leak()).version(env!("CARGO_PKG_VERSION"));
+    let page = match page.get_name() {
+        name if name == program.get_name() => page.clone(),
+        // The version is for the page's title: commands have no flag for it.
+        name => page
+            .clone()
+            .name(&*format!("{}-{name}", program.get_name()).leak())
+            .version(env!("CARGO_PKG_VERSION"))
+            .disable_version_flag(true),
+    };
+    let name = page.get_name().to_owned();
     let mut text = Vec::new();
     clap_mangen::Man::new(page).render(&mut text).unwrap();
     (format!("{name}.1"), String::from_utf8(text).unwrap())
@@ -61,7 +66,7 @@ fn flags() -> String {
         .to_owned();
     let is_special = |setting: &&&Setting| !setting.verbs.is_empty();
     let general = ALL.iter().filter(|it| !is_special(it) && !it.flag.is_empty()).copied();
-    text.push_str(&table("Every command", general));
+    text.push_str(&table("Every command but `import` and `cni`", general));
     let mut by_verbs: BTreeMap<String, Vec<&Setting>> = BTreeMap::new();
     for setting in ALL.iter().filter(is_special) {
         by_verbs.entry(setting.verbs.join(", ")).or_default().push(setting);
