@@ -43,6 +43,8 @@ pub struct Interception {
     pub gives_up_privileges: bool,
     /// How long what took.
     pub phases: Phases,
+    /// What was warned of: once is enough.
+    pub warned: Vec<String>,
 }
 
 impl Interception {
@@ -55,6 +57,7 @@ impl Interception {
             options,
             gives_up_privileges: false,
             phases: Phases::start(),
+            warned: Vec::new(),
         }
     }
 
@@ -118,7 +121,10 @@ impl Interception {
         let target = self.target_for(&pod);
         let warnings = program::warnings(&self.config, &pod);
         for warning in &warnings {
-            warn!("{warning}");
+            if !self.warned.contains(warning) {
+                warn!("{warning}");
+                self.warned.push(warning.clone());
+            }
         }
         self.phases.end("compile");
         Ok((target, warnings))
