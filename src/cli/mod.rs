@@ -16,8 +16,11 @@ use std::io::Write;
 use std::path::Path;
 
 use crate::cni::plugin;
+use crate::config::Format;
 use crate::config::arguments::NAME;
 use crate::config::problem::{Problem, Problems};
+use crate::config::settings::OUTPUT;
+use crate::config::typed::{Settings, Typed};
 use crate::exit::Exit;
 
 pub use crate::config::arguments::{Outcome, command, parse, recorded};
@@ -88,14 +91,28 @@ fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
             show(&text);
             Exit::Done
         }
-        Outcome::Parsed(settings, problems) => match verb {
-            Verb::Init => init::run(settings, problems),
-            Verb::Plan => plan::run(settings, problems),
-            Verb::Cleanup => cleanup::run(settings, problems),
-            Verb::Status => status::run(settings, problems),
-            Verb::Verify => verify::run(settings, problems),
-            Verb::Explain => explain::run(settings, problems),
-        },
+        Outcome::Parsed(settings, mut problems) => {
+            if !matches!(verb, Verb::Init | Verb::Plan) {
+                refuse_rules(&settings, &mut problems);
+            }
+            match verb {
+                Verb::Init => init::run(settings, problems),
+                Verb::Plan => plan::run(settings, problems),
+                Verb::Cleanup => cleanup::run(settings, problems),
+                Verb::Status => status::run(settings, problems),
+                Verb::Verify => verify::run(settings, problems),
+                Verb::Explain => explain::run(settings, problems),
+            }
+        }
+    }
+}
+
+/// Only a plan is printed as rules.
+fn refuse_rules(settings: &Settings, problems: &mut Problems) {
+    let is_rules = |typed: &&Typed| matches!(typed.text.parse(), Ok(Format::Nft | Format::Iptables));
+    if let Some(typed) = settings.given(&OUTPUT).filter(is_rules) {
+        let reason = "only plan prints rules: write text or json";
+        problems.push(Problem::new(typed.origin, &typed.text, reason));
     }
 }
 
