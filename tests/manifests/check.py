@@ -42,6 +42,9 @@ BAD_VALUES = [
     ["extraCapabilities={SYS_MODULE}"],
     ["chained=maybe"],
     ["env.log-level=debug"],
+    ["env.HEALTH_PORT='9000'"],
+    ["ports.health=0"],
+    ["ports.metrics=metrics"],
 ]
 
 
