@@ -115,7 +115,9 @@ fn users(draft: &mut Draft) {
     } else {
         let why = "what these users send to the pod's own address goes to the proxy's inbound port";
         draft.note(Grade::Differs, format!("-exclude-uid {users}"), why, "");
-        draft.set(&PROXY_UID, &UID, format!("{proxy},{users}"));
+        // One list of ours for two of theirs: where the proxy's user is a number, what is wrong is in the other.
+        let item = if proxy.parse::<u32>().is_ok() { &USERS } else { &UID };
+        draft.set(&PROXY_UID, item, format!("{proxy},{users}"));
     }
     draft.note_group();
 }
