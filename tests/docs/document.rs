@@ -90,15 +90,20 @@ impl Document {
 
     /// Where its links lead: `[text](target)`, and `[name]: target` at the beginning of a line.
     pub fn targets(&self) -> Vec<String> {
-        let mut targets = Vec::new();
-        for text in self.prose() {
-            let text = without_code(&text);
-            for rest in text.split("](").skip(1) {
-                targets.extend(rest.split_once(')').map(|(target, _)| target.to_owned()));
-            }
-        }
+        let mut targets = self.between("](", ')');
         targets.extend(self.definitions().into_values());
         targets
+    }
+
+    /// What stands between these in the prose.
+    fn between(&self, open: &str, close: char) -> Vec<String> {
+        let mut found = Vec::new();
+        for text in self.prose() {
+            let text = without_code(&text);
+            let rests = text.split(open).skip(1);
+            found.extend(rests.filter_map(|rest| Some(rest.split_once(close)?.0.to_owned())));
+        }
+        found
     }
 
     pub fn definitions(&self) -> BTreeMap<String, String> {
@@ -111,14 +116,7 @@ impl Document {
 
     /// The names that `[text][name]` refers to.
     pub fn references(&self) -> BTreeSet<String> {
-        let mut names = BTreeSet::new();
-        for text in self.prose() {
-            let text = without_code(&text);
-            for rest in text.split("][").skip(1) {
-                names.extend(rest.split_once(']').map(|(name, _)| name.to_owned()));
-            }
-        }
-        names
+        self.between("][", ']').into_iter().collect()
     }
 
     pub fn where_is(&self, what: &str) -> String {
