@@ -27,6 +27,7 @@ pub struct Node {
     options: Options,
     excluded_namespaces: Vec<String>,
     agent_namespace: String,
+    is_quiet: bool,
 }
 
 impl Node {
@@ -58,7 +59,13 @@ impl Node {
         options.host_os_release = options.host_os_release.or(release);
         let (excluded_namespaces, agent_namespace) =
             (conf.excluded_namespaces.clone(), conf.agent_namespace.clone());
-        Ok(Node { flags, options, excluded_namespaces, agent_namespace })
+        Ok(Node { flags, options, excluded_namespaces, agent_namespace, is_quiet: false })
+    }
+
+    /// The same for a caller that says itself what came of a pod's rules: nothing is logged.
+    #[must_use]
+    pub fn quiet(self) -> Node {
+        Node { is_quiet: true, ..self }
     }
 
     /// Is the pod left alone whatever it is?
@@ -76,10 +83,11 @@ impl Node {
             Wanted::Rules(settings, notes) => (settings, notes),
         };
         let config = Config::parse(&settings, &Files)?;
+        let mut rules = self.interception(config);
         for note in notes {
-            tracing::warn!("{note}");
+            rules.warn(note);
         }
-        Ok(Some(self.interception(config)))
+        Ok(Some(rules))
     }
 
     /// The rules as they were remembered; as they are recorded with the rules themselves when nothing else is.
@@ -101,7 +109,7 @@ impl Node {
         if config.dns == Dns::Resolvers {
             config.dns = Dns::All;
         }
-        Interception::new(config, self.options.clone())
+        Interception { is_quiet: self.is_quiet, ..Interception::new(config, self.options.clone()) }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Puts the rules into the kernel.
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::{Failure, Interception};
 use crate::backend::standing::Action;
@@ -68,7 +68,7 @@ impl Interception {
     ///
     /// # Errors
     /// When the privilege to look is missing, or the kernel does not answer.
-    pub(super) fn look(&self, kernel: &mut System) -> Result<Installed, Failure> {
+    pub(super) fn look(&mut self, kernel: &mut System) -> Result<Installed, Failure> {
         // Without the privilege to look, what is missing says more than what failed.
         let installed = Installed::look(kernel).map_err(|error| match self.check_capabilities() {
             Err(missing) => missing,
@@ -77,7 +77,7 @@ impl Interception {
         if let (Some(warning), true) =
             (installed.warning(), self.options.backend != BackendChoice::Fixed(BackendKind::IptablesLegacy))
         {
-            warn!("{warning}");
+            self.warn(warning);
         }
         Ok(installed)
     }
@@ -108,7 +108,7 @@ fn carry_out(
         let action = state.standing(target).map_err(ApplyError::from)?.action(run.options.policy);
         run.phases.end("compare");
         for rule in state.foreign_before_ours() {
-            warn!("a rule that is not ours, or not known to be, comes before ours: {rule}");
+            run.warn(format!("a rule that is not ours, or not known to be, comes before ours: {rule}"));
         }
         match action {
             Action::Nothing => is_changed = false,
@@ -125,7 +125,7 @@ fn carry_out(
     }
     run.phases.end("apply");
     let left = backend::leave(kernel, choice, target)?;
-    if !left.is_empty() {
+    if !left.is_empty() && !run.is_quiet {
         info!("moved to {}, and removed {}", choice.backend.name(), left.join(", "));
         run.phases.end("leave");
     }
@@ -136,6 +136,9 @@ fn carry_out(
         "rules are in the kernel already: nothing was written"
     };
     let families = target.program.families();
+    if run.is_quiet {
+        return Ok(Installation { backend: choice.backend, rules, is_changed });
+    }
     info!(
         backend = choice.backend.name(),
         because = choice.reason,

@@ -19,6 +19,16 @@ pub struct Found {
 }
 
 impl Interception {
+    /// Returns `true` if any back end holds rules of a mesh.
+    ///
+    /// # Errors
+    /// [`Failure`] if the kernel does not answer, or the privilege to look is missing.
+    pub fn is_any_installed(&mut self, kernel: &mut System) -> Result<bool, Failure> {
+        self.check_capabilities()?;
+        let installed = self.look(kernel)?;
+        Ok(!installed.backends().is_empty() || !installed.istio_tables().is_empty())
+    }
+
     /// Looks. Nothing but reading follows, so everything that only writing needs is given up.
     ///
     /// # Errors

@@ -45,6 +45,8 @@ pub struct Interception {
     pub phases: Phases,
     /// What was warned of: once is enough.
     pub warned: Vec<String>,
+    /// Whether nothing is logged: the caller says itself what came of it, and about which pod.
+    pub is_quiet: bool,
 }
 
 impl Interception {
@@ -58,7 +60,19 @@ impl Interception {
             gives_up_privileges: false,
             phases: Phases::start(),
             warned: Vec::new(),
+            is_quiet: false,
         }
+    }
+
+    /// Warns, once.
+    pub fn warn(&mut self, warning: String) {
+        if self.warned.contains(&warning) {
+            return;
+        }
+        if !self.is_quiet {
+            warn!("{warning}");
+        }
+        self.warned.push(warning);
     }
 
     /// What a cleanup takes for ours: whatever the pod is, or was.
@@ -97,7 +111,7 @@ impl Interception {
     ///
     /// # Errors
     /// When it cannot be looked at.
-    pub fn pod(&self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
+    pub fn pod(&mut self, kernel: &mut dyn Kernel) -> Result<Pod, Failure> {
         let families = self.families(kernel)?;
         let resolvers = match (self.config.dns, &self.recorded_resolvers) {
             (Dns::Resolvers, Some(servers)) => Resolvers { servers: servers.clone(), ..Resolvers::default() },
@@ -105,7 +119,8 @@ impl Interception {
             (Dns::Off | Dns::All, _) => Resolvers::default(),
         };
         for ignored in &resolvers.ignored {
-            warn!("{}: {ignored:?} is no address of a name server", self.options.resolv_conf.display());
+            let file = self.options.resolv_conf.display();
+            self.warn(format!("{file}: {ignored:?} is no address of a name server"));
         }
         Ok(Pod { families, resolvers: resolvers.servers })
     }
@@ -121,10 +136,7 @@ impl Interception {
         let target = self.target_for(&pod);
         let warnings = program::warnings(&self.config, &pod);
         for warning in &warnings {
-            if !self.warned.contains(warning) {
-                warn!("{warning}");
-                self.warned.push(warning.clone());
-            }
+            self.warn(warning.clone());
         }
         self.phases.end("compile");
         Ok((target, warnings))
