@@ -14,7 +14,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{ApiServer, Port};
+use super::{ApiServer, Port, kubeconfig};
 
 /// For whatever has to happen at some time.
 pub const DEADLINE: Duration = Duration::from_secs(60);
@@ -49,6 +49,11 @@ impl Agent {
     }
 
     pub fn start_with(folder: TempDir, server: &ApiServer, more: &[String]) -> Agent {
+        Agent::at(folder, server.port(), more)
+    }
+
+    /// An agent whose API server is on this port.
+    pub fn at(folder: TempDir, server: &Port, more: &[String]) -> Agent {
         let (health, monitoring) = (Port::reserve(), Port::reserve());
         // A node on which another plugin makes the network.
         let (net, bin) = (folder.path().join("net.d"), folder.path().join("bin"));
@@ -61,7 +66,7 @@ impl Agent {
         let child = Command::new(env!("CARGO_BIN_EXE_mesh-intercept-agent"))
             .args(["--node-name", NODE, "--listen-address", "127.0.0.1", "--log-level", "debug"])
             .arg("--kubeconfig")
-            .arg(server.kubeconfig(folder.path()))
+            .arg(kubeconfig(server, folder.path()))
             .arg("--cni-agent-run-dir")
             .arg(folder.path().join("run"))
             .args([

@@ -145,21 +145,13 @@ impl ApiServer {
         }
     }
 
+    pub fn port(&self) -> &Port {
+        &self.port
+    }
+
     /// A kubeconfig file in this folder; the token is read from `token` in it, if that is there.
     pub fn kubeconfig(&self, folder: &Path) -> PathBuf {
-        let token = folder.join("token");
-        let user = if token.exists() { json!({"tokenFile": token}) } else { json!({}) };
-        let config = json!({
-            "apiVersion": "v1",
-            "kind": "Config",
-            "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", self.port.address())}}],
-            "users": [{"name": "test", "user": user}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-            "current-context": "test",
-        });
-        let path = folder.join("kubeconfig");
-        fs::write(&path, config.to_string()).unwrap();
-        path
+        kubeconfig(&self.port, folder)
     }
 
     pub fn put(&self, pod: Value) {
@@ -240,6 +232,23 @@ impl ApiServer {
             state.end = end;
         });
     }
+}
+
+/// A kubeconfig file in this folder for the server on this port.
+pub fn kubeconfig(port: &Port, folder: &Path) -> PathBuf {
+    let token = folder.join("token");
+    let user = if token.exists() { json!({"tokenFile": token}) } else { json!({}) };
+    let config = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "test", "cluster": {"server": format!("http://{}", port.address())}}],
+        "users": [{"name": "test", "user": user}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        "current-context": "test",
+    });
+    let path = folder.join("kubeconfig");
+    fs::write(&path, config.to_string()).unwrap();
+    path
 }
 
 impl Drop for ApiServer {
@@ -369,6 +378,10 @@ fn respond(shared: &Shared, kind: On, request: &Request) -> Result<Value, Refusa
         }
         On::Event => {
             let event = request.json();
+            let name = &event["metadata"]["name"];
+            if state.store.events.iter().any(|it| it["metadata"]["name"] == *name) {
+                return Err((409, "AlreadyExists", format!("events {name} already exists")));
+            }
             state.store.events.push(event.clone());
             Ok(event)
         }

@@ -11,12 +11,12 @@
 
 pub mod agent;
 pub mod api_server;
-mod http;
+pub mod http;
 mod port;
 mod store;
 
 pub use agent::{Agent, DEADLINE, NETWORK, NODE, wait_until};
-pub use api_server::{ApiServer, Fault, On};
+pub use api_server::{ApiServer, Fault, On, kubeconfig};
 pub use port::Port;
 
 use serde_json::{Value, json};
