@@ -110,25 +110,248 @@ fn the_rules_are_put_in_at_the_first_failure() {
     assert!(agent.metric("istio_cni_repair_pods_repaired_total{type=\"repair\",result=\"success\"} 1"));
 }
 
+/// What the author of a pod, or who may write its status, can make it say of the victim.
+fn claims(victim_uid: &str, victim_address: &str) -> Vec<(&'static str, Value)> {
+    let mirror = json!({
+        "sidecar.istio.io/status": "{}", "kubernetes.io/config.mirror": "x", "kubernetes.io/config.hash": victim_uid,
+        "kubernetes.io/config.source": "api",
+    });
+    let address =
+        json!({"podIP": victim_address, "podIPs": [{"ip": victim_address}], "hostIP": victim_address});
+    vec![
+        ("annotations of a mirror pod", json!({"metadata": {"annotations": mirror}})),
+        ("addresses in the status", json!({"status": address})),
+        ("both", json!({"metadata": {"annotations": mirror}, "status": address})),
+        (
+            "a label",
+            json!({"metadata": {"labels": {"uid": victim_uid, "io.kubernetes.pod.uid": victim_uid}}}),
+        ),
+        (
+            "owner",
+            json!({"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "v", "uid": victim_uid}]}}),
+        ),
+        (
+            "container",
+            json!({"status": {"initContainerStatuses": [{"containerID": format!("cri://{victim_uid}")}]}}),
+        ),
+    ]
+}
+
+fn merge(into: &mut Value, more: &Value) {
+    match (into, more) {
+        (Value::Object(into), Value::Object(more)) => {
+            for (key, value) in more {
+                merge(into.entry(key.clone()).or_insert(Value::Null), value);
+            }
+        }
+        (Value::Array(into), Value::Array(more)) if !into.is_empty() => merge(&mut into[0], &more[0]),
+        (into, more) => *into = more.clone(),
+    }
+}
+
 #[test]
-fn a_pod_without_processes_in_its_cgroup_is_found_by_its_addresses() {
-    let (mut one, mut other) = (namespace(), bare_pod("other"));
-    one.ip("address add 10.1.2.3/32 dev lo");
+fn nothing_that_the_author_of_a_pod_writes_points_to_the_rules_of_another() {
+    // The agent once took the UID of a mirror pod from its annotations, and a namespace by the addresses of the status.
+    let mut victim = namespace();
+    victim.ip("address add 10.1.2.3/32 dev lo");
+    assert!(victim.output(&[BINARY, "init", "-u", "1338", "-i", "*", "-b", "*"]).status.success());
+    let before = victim.state();
     let (proc, server) = (Proc::new(), ApiServer::start());
-    proc.put(77, &process(&mut one), "/", 5);
-    proc.put(78, &process(&mut other), "/", 5);
-    let mut pod = broken(
-        "web",
-        "u-1",
-        json!({"state": {"waiting": {}}, "lastState": {"terminated": {"exitCode": 126}}}),
-    );
-    pod["status"]["podIPs"] = json!([{"ip": "10.1.2.3"}]);
-    server.put(pod);
-    let before = other.state();
+    // One process in the victim's cgroup, one that a runtime has left in none.
+    let path = process(&mut victim);
+    proc.put(77, &path, "/kubepods/burstable/podbbbb-2222/c", 5);
+    proc.put(79, &path, "/system.slice/runtime.service", 4);
+    for (number, (what, claim)) in claims("bbbb-2222", "10.1.2.3").into_iter().enumerate() {
+        for (phase, failure) in [("Running", json!({"state": {"running": {}}})), ("Pending", first_end())] {
+            let name = format!("attacker-{number}-{}", phase.to_lowercase());
+            let mut pod = broken(&name, &format!("aaaa-{name}"), failure);
+            pod["status"]["phase"] = json!(phase);
+            merge(&mut pod, &claim);
+            assert!(!what.is_empty());
+            server.put(pod);
+        }
+    }
+    let agent = agent(&server, &proc, &["--reconcile-interval=200ms"]);
+    let told = |reason: &str| server.events().iter().filter(|it| it["reason"] == reason).count();
+    wait_until("every failure is told", || {
+        told("InterceptionRepairFailed") + told("InterceptionNotRepaired") >= claims("", "").len()
+    });
+    std::thread::sleep(std::time::Duration::from_millis(800));
+    assert_same(&victim.state(), &before, "the victim's");
+    assert_eq!(told("InterceptionRepaired") + told("InterceptionDrift"), 0);
+    assert!(agent.log().contains("compared") || agent.log().contains("cannot compare"), "{}", agent.log());
+}
+
+#[test]
+fn a_process_id_that_goes_to_another_pod_while_it_is_looked_at_does_not_count() {
+    // The namespace was once opened by the path of a process that had been looked at before.
+    let (mut pod, mut victim) = (namespace(), bare_pod("victim"));
+    let before = victim.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    let folder = proc.folder.path().join("77");
+    let of_victim = process(&mut victim);
+    proc.put(77, &process(&mut pod), "", 5);
+    fs::remove_file(folder.join("cgroup")).unwrap();
+    nix::unistd::mkfifo(&folder.join("cgroup"), nix::sys::stat::Mode::S_IRUSR).unwrap();
+    server.put(broken("web", "u-1", first_end()));
+    let writer = {
+        let folder = folder.clone();
+        // The first reader is told that the process is the pod's; then the PID goes to the victim.
+        move |uid: &str| {
+            let mut cgroup = fs::File::options().write(true).open(folder.join("cgroup")).unwrap();
+            std::io::Write::write_all(&mut cgroup, format!("0::/kubepods/pod{uid}/c\n").as_bytes()).unwrap();
+        }
+    };
     let _agent = agent(&server, &proc, &[]);
+    let first = writer.clone();
+    let swap = {
+        let folder = folder.clone();
+        move || {
+            fs::remove_file(folder.join("ns/net")).unwrap();
+            symlink(&of_victim, folder.join("ns/net")).unwrap();
+        }
+    };
+    first("u-1");
+    swap();
+    // From here on, the process says that it is the victim's.
+    let ends = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !ends.load(std::sync::atomic::Ordering::Relaxed) {
+                writer("u-2");
+            }
+        });
+        wait_until("the failure is told", || has_event(&server, "InterceptionRepairFailed", "u-1"));
+        ends.store(true, std::sync::atomic::Ordering::Relaxed);
+        // Lets the writer go that waits for a reader.
+        drop(fs::read(folder.join("cgroup")));
+    });
+    assert_same(&victim.state(), &before, "the victim's");
+}
+
+#[test]
+fn a_namespace_that_was_another_pods_before_is_not_taken() {
+    // A process of the pod has gone into the namespace of another pod.
+    let mut victim = namespace();
+    let before = victim.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    let path = process(&mut victim);
+    proc.put(77, &path, "/kubepods/podu-1/c", 50);
+    proc.put(78, &path, "/kubepods/podu-2/c", 5);
+    server.put(broken("web", "u-1", first_end()));
+    let _agent = agent(&server, &proc, &[]);
+    wait_until("the failure is told", || has_event(&server, "InterceptionRepairFailed", "u-1"));
+    assert_same(&victim.state(), &before, "the other pod's");
+}
+
+#[test]
+fn the_root_of_the_kubelets_cgroups_may_have_any_name() {
+    // `/my-pods` was once taken for the cgroup of a pod with the UID `s`.
+    for (root, role) in [("/my-pods", "one"), ("/pods/podman", "two")] {
+        let mut pod = bare_pod(role);
+        let (proc, server) = (Proc::new(), ApiServer::start());
+        proc.put(77, &process(&mut pod), &format!("{root}/kubepods/besteffort/podu-1/c"), 5);
+        server.put(broken("web", "u-1", first_end()));
+        let _agent = agent(&server, &proc, &[]);
+        wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    }
+}
+
+#[test]
+fn a_pod_that_never_restarts_is_told_so_and_not_repaired() {
+    let mut pod = namespace();
+    let before = pod.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    let mut job = broken("job", "u-1", first_end());
+    job["spec"]["restartPolicy"] = json!("Never");
+    server.put(job);
+    let _agent = agent(&server, &proc, &[]);
+    wait_until("it is told", || has_event(&server, "InterceptionNotRepaired", "u-1"));
+    let message = server.events()[0]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("restartPolicy Never") && message.contains("anew"), "{message}");
+    assert_same(&pod.state(), &before, "untouched");
+    assert!(!has_event(&server, "InterceptionRepaired", "u-1"));
+}
+
+#[test]
+fn the_reason_why_a_pod_is_not_repaired_is_told_once_also_by_the_next_agent() {
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    let mut host = broken("host", "u-1", first_end());
+    host["spec"]["hostNetwork"] = json!(true);
+    server.put(host);
+    let mut excluded = broken("out", "u-2", first_end());
+    excluded["metadata"]["labels"]["sidecar.istio.io/inject"] = json!("false");
+    server.put(excluded);
+    let told = || ["u-1", "u-2"].iter().all(|uid| has_event(&server, "InterceptionNotRepaired", uid));
+    let first = agent(&server, &proc, &[]);
+    wait_until("both are told", told);
+    drop(first);
+    let asked = server.count(On::Event);
+    let _second = agent(&server, &proc, &[]);
+    wait_until("the second agent has asked", || server.count(On::Event) == asked + 2);
+    assert_eq!(server.events().len(), 2, "{:?}", server.events());
+    let said = server.events().iter().map(|it| it["message"].to_string()).collect::<String>();
+    assert!(said.contains("it uses the node's network") && said.contains("inject is false"), "{said}");
+}
+
+#[test]
+fn a_pod_without_validation_that_starts_without_rules_is_repaired_and_one_that_runs_is_told() {
+    let (mut starting, mut running) = (namespace(), bare_pod("running"));
+    let before = running.state();
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut starting), "/kubepods/podu-1/c", 5);
+    proc.put(78, &process(&mut running), "/kubepods/podu-2/c", 5);
+    let state = |init: &str, app: &str| {
+        let status = |name: &str, state: &str| json!([{"name": name, "state": {state: {}}}]);
+        json!({
+            "phase": "Pending", "initContainerStatuses": status("istio-proxy", init),
+            "containerStatuses": status("app", app),
+        })
+    };
+    let mut pod = kubernetes::pod(NODE, "shop", "starting", "u-1");
+    pod["status"] = state("running", "waiting");
+    server.put(pod);
+    let mut pod = kubernetes::pod(NODE, "shop", "running", "u-2");
+    pod["status"] = state("running", "running");
+    server.put(pod);
+    let agent = agent(&server, &proc, &[]);
     wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
-    assert!(one.state().contains("15006"));
-    assert_same(&other.state(), &before, "somebody else's");
+    wait_until("the other is told", || has_event(&server, "InterceptionMissing", "u-2"));
+    assert!(starting.state().contains("15006"));
+    assert_same(&running.state(), &before, "connections that are open are left alone");
+    drop(agent);
+    let again = self::agent(&server, &proc, &[]);
+    wait_until("the next agent says so as well", || {
+        again.log().contains("runs without its interception rules")
+    });
+    let asked = || server.requests(On::Event).iter().filter(|it| it.contains("InterceptionMissing")).count();
+    wait_until("the next agent has asked", || asked() == 2);
+    let told = server.events().iter().filter(|it| it["reason"] == "InterceptionMissing").count();
+    assert_eq!(told, 1, "{:?}", server.events());
+}
+
+#[test]
+fn a_warning_about_a_pod_is_said_once_with_its_name_and_told_to_its_owner() {
+    // A pod with IPv6 that is not captured: once in the log at each comparison, and without the pod's name.
+    let mut pod = namespace();
+    pod.ip("address add 10.1.2.3/32 dev lo");
+    pod.ip("address add 2001:db8::3/128 dev lo nodad");
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    let mut running = kubernetes::pod(NODE, "shop", "web", "u-1");
+    running["status"]["phase"] = json!("Running");
+    server.put(running);
+    let agent = agent(&server, &proc, &["--reconcile-interval=100ms"]);
+    wait_until("the warning is told", || has_event(&server, "InterceptionWarning", "u-1"));
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    let log = agent.log();
+    let warnings: Vec<_> =
+        log.lines().filter(|line| line.contains("IPv6") && line.to_lowercase().contains("warn")).collect();
+    assert_eq!(warnings.len(), 1, "{log}");
+    assert!(warnings[0].contains("shop") && warnings[0].contains("web"), "{}", warnings[0]);
+    let told = server.events().iter().filter(|it| it["reason"] == "InterceptionWarning").count();
+    assert_eq!(told, 1);
 }
 
 #[test]

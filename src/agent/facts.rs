@@ -2,101 +2,64 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{self as api, Pod, PodSpec};
-
-use crate::cni::decision::PROXY;
+use super::api::bounded::Bounded;
+use super::api::pod::{self, ContainerObject, PodObject};
 use crate::cni::pod::{Container, PodFacts};
-use crate::cni::settings::{self, VALIDATION};
 
-/// Where `kubectl apply` keeps a copy of the whole object: as large as the rest, and nobody here reads it.
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// The kubelet puts it on a mirror pod: the object in the API that stands for a static pod of the node.
-const MIRROR: &str = "kubernetes.io/config.mirror";
-/// On a mirror pod: the UID of the static pod.
-const STATIC_UID: &str = "kubernetes.io/config.hash";
+/// A pod says more than is read: more than any pod that works needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the pod's {field} hold more than {most} bytes, which is the most that is read: make them shorter")]
+pub struct TooLarge {
+    field: &'static str,
+    most: usize,
+}
 
 /// The facts of a pod.
-pub fn facts(pod: &Pod) -> PodFacts {
-    let annotations = pod.metadata.annotations.clone().unwrap_or_default();
-    PodFacts {
-        uid: node_uid(pod),
-        host_network: pod.spec.as_ref().map(|spec| spec.host_network.unwrap_or_default()),
-        labels: Some(pod.metadata.labels.clone().unwrap_or_default()),
-        annotations: Some(annotations.into_iter().filter(|(key, _)| settings::is_read(key)).collect()),
-        containers: pod.spec.as_ref().map(containers),
-    }
+///
+/// # Errors
+/// [`TooLarge`] if a field that is read holds more than its bound.
+pub fn facts(pod: &PodObject) -> Result<PodFacts, TooLarge> {
+    let whole = |map: &Bounded<BTreeMap<String, String>>, field, most| {
+        map.get().cloned().ok_or(TooLarge { field, most })
+    };
+    Ok(PodFacts {
+        uid: Some(node_uid(pod)).filter(|uid| !uid.is_empty()).map(str::to_owned),
+        host_network: Some(pod.spec.host_network.unwrap_or_default()),
+        labels: Some(whole(&pod.metadata.labels, "labels", pod::LABELS)?),
+        annotations: Some(whole(&pod.metadata.annotations.read, "annotations", pod::ANNOTATIONS)?),
+        containers: Some(containers(pod)?),
+    })
 }
 
-/// The UID by which the node knows a pod: its runtime, its cgroups and the plugin. It is that of the object, except for
-/// a static pod: its mirror in the API has a UID of its own.
-pub fn node_uid(pod: &Pod) -> Option<String> {
-    let annotation = |key| pod.metadata.annotations.as_ref()?.get(key).cloned();
-    match annotation(MIRROR) {
-        Some(_) => annotation(STATIC_UID),
-        None => None,
-    }
-    .or_else(|| pod.metadata.uid.clone())
+/// The UID by which the container runtime knows a pod. It is that of the object, except for a static pod: its mirror in
+/// the API has a UID of its own. The author of a pod may write the annotation that says so; it serves to answer
+/// questions about this very pod, and never to find a pod's processes.
+pub fn node_uid(pod: &PodObject) -> &str {
+    pod.metadata.annotations.static_uid.as_deref().unwrap_or(&pod.metadata.uid)
 }
 
-/// Takes out of a pod what nobody here asks for, so that a node full of pods fits into little memory.
-pub fn trim(pod: &mut Pod) {
-    pod.metadata.managed_fields = None;
-    if let Some(annotations) = &mut pod.metadata.annotations {
-        annotations.remove(LAST_APPLIED);
-        // That they are there is asked for; what they say is in the facts.
-        annotations.values_mut().for_each(String::clear);
-    }
-    if let Some(spec) = &mut pod.spec {
-        spec.volumes = None;
-        spec.affinity = None;
-        spec.tolerations = None;
-        spec.topology_spread_constraints = None;
-        // The facts hold what matters of them.
-        spec.containers.clear();
-        spec.init_containers = None;
-        spec.ephemeral_containers = None;
-    }
+fn containers(pod: &PodObject) -> Result<Vec<Container>, TooLarge> {
+    let init = pod.spec.init_containers.iter().map(|container| (container, true));
+    let others = pod.spec.containers.iter().map(|container| (container, false));
+    init.chain(others).map(|(container, is_init)| container_of(pod, container, is_init)).collect()
 }
 
-fn containers(spec: &PodSpec) -> Vec<Container> {
-    let init = spec.init_containers.iter().flatten().map(|container| (container, true));
-    let others = spec.containers.iter().map(|container| (container, false));
-    init.chain(others).map(|(container, is_init)| container_of(spec, container, is_init)).collect()
-}
-
-fn container_of(spec: &PodSpec, container: &api::Container, is_init: bool) -> Container {
-    let of_pod = (!is_init).then(|| spec.restart_policy.as_deref().unwrap_or("Always"));
-    let own = container.security_context.as_ref();
-    let shared = spec.security_context.as_ref();
-    let user = own.and_then(|it| it.run_as_user).or(shared.and_then(|it| it.run_as_user));
-    let group = own.and_then(|it| it.run_as_group).or(shared.and_then(|it| it.run_as_group));
-    // What nobody asks for stays away from the socket and the logs: arguments and variables may be secrets.
-    let is_read = SPEAKING.contains(&container.name.as_str());
-    Container {
-        name: container.name.clone(),
+fn container_of(pod: &PodObject, container: &ContainerObject, is_init: bool) -> Result<Container, TooLarge> {
+    let of_pod = (!is_init).then(|| pod.spec.restart_policy.as_deref().unwrap_or("Always"));
+    let own = container.security_context.unwrap_or_default();
+    let shared = pod.spec.security_context.unwrap_or_default();
+    let (user, group) = (own.run_as_user.or(shared.run_as_user), own.run_as_group.or(shared.run_as_group));
+    let arguments = TooLarge { field: "arguments of a container", most: pod::ARGUMENTS };
+    let variables = TooLarge { field: "variables of a container", most: pod::VARIABLES };
+    Ok(Container {
+        name: container.name.to_string(),
         is_init,
         restarts_always: container.restart_policy.as_deref().or(of_pod) == Some("Always"),
-        args: container.args.clone().filter(|_| is_read).unwrap_or_default(),
-        env: if is_read { environment(container) } else { BTreeMap::new() },
+        args: container.args.get().cloned().ok_or(arguments)?,
+        env: container.env.get().cloned().ok_or(variables)?,
         run_as_user: user.and_then(|id| id.try_into().ok()),
         run_as_group: group.and_then(|id| id.try_into().ok()),
-    }
-}
-
-/// The containers whose arguments and variables say something about the rules.
-const SPEAKING: [&str; 2] = [PROXY, VALIDATION];
-
-/// Of two variables with one name, the later counts: a literal before a `valueFrom` is not what the container gets.
-fn environment(container: &api::Container) -> BTreeMap<String, String> {
-    let mut literals = BTreeMap::new();
-    for variable in container.env.iter().flatten() {
-        match variable.value_from {
-            Some(_) => literals.remove(&variable.name),
-            None if !settings::is_read_variable(&variable.name) => None,
-            None => literals.insert(variable.name.clone(), variable.value.clone().unwrap_or_default()),
-        };
-    }
-    literals
+    })
 }
 
 #[cfg(test)]
@@ -105,11 +68,17 @@ mod tests {
 
     use super::*;
 
-    fn pod(json: serde_json::Value) -> Pod {
+    const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+    fn pod(json: serde_json::Value) -> PodObject {
         serde_json::from_value(json).unwrap()
     }
 
-    fn meshed() -> Pod {
+    fn facts(pod: &PodObject) -> PodFacts {
+        super::facts(pod).unwrap()
+    }
+
+    fn meshed() -> PodObject {
         pod(json!({
             "metadata": {
                 "name": "web-1", "namespace": "shop", "uid": "u-1",
@@ -137,7 +106,7 @@ mod tests {
                         ],
                     },
                 ],
-                "containers": [{"name": "app"}],
+                "containers": [{"name": "app", "env": [{"name": "PASSWORD", "value": "secret"}]}],
             },
         }))
     }
@@ -191,23 +160,43 @@ mod tests {
 
     #[test]
     fn a_static_pod_is_known_by_the_uid_that_its_node_uses() {
-        let mirror = pod(json!({"metadata": {
-            "uid": "of-the-mirror", "annotations": {MIRROR: "hash", STATIC_UID: "of-the-node"},
+        let (mirror, hash) = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash");
+        let of_mirror = pod(json!({"metadata": {
+            "uid": "of-the-mirror", "annotations": {mirror: "hash", hash: "of-the-node"},
         }}));
-        assert_eq!(facts(&mirror).uid.as_deref(), Some("of-the-node"));
-        let pretender = pod(json!({"metadata": {"uid": "own", "annotations": {STATIC_UID: "another"}}}));
+        assert_eq!(facts(&of_mirror).uid.as_deref(), Some("of-the-node"));
+        let pretender = pod(json!({"metadata": {"uid": "own", "annotations": {hash: "another"}}}));
         assert_eq!(facts(&pretender).uid.as_deref(), Some("own"));
     }
 
     #[test]
     fn what_nobody_reads_is_not_kept() {
-        let mut pod = meshed();
-        assert!(!facts(&pod).annotations.unwrap().contains_key(LAST_APPLIED));
-        trim(&mut pod);
-        let text = serde_json::to_string(&pod).unwrap();
-        for gone in ["managedFields", "last-applied", "volumes"] {
-            assert!(!text.contains(gone), "{gone} in {text}");
+        let text = format!("{:?}", meshed());
+        assert!(!text.contains("large") && !text.contains("secret"), "{text}");
+        assert!(!facts(&meshed()).annotations.unwrap().contains_key(LAST_APPLIED));
+    }
+
+    #[test]
+    fn a_field_that_is_read_and_larger_than_its_bound_is_named() {
+        let proxy = |with: serde_json::Value| {
+            let mut proxy = json!({"name": "istio-proxy"});
+            proxy.as_object_mut().unwrap().extend(with.as_object().unwrap().clone());
+            pod(json!({"spec": {"containers": [proxy]}}))
+        };
+        let long = "x".repeat(1 << 20);
+        let labels: BTreeMap<_, _> = (0..2000).map(|it| (format!("label-{it}"), "v")).collect();
+        let pods = [
+            ("labels", pod(json!({"metadata": {"labels": labels}}))),
+            ("annotations", pod(json!({"metadata": {"annotations": {"proxy.istio.io/config": long}}}))),
+            ("arguments", proxy(json!({"args": [long]}))),
+            ("variables", proxy(json!({"env": [{"name": "PROXY_CONFIG", "value": long}]}))),
+        ];
+        for (field, pod) in pods {
+            let error = super::facts(&pod).unwrap_err().to_string();
+            assert!(error.contains(field) && error.contains(" bytes"), "{error}");
         }
-        assert!(text.contains("sidecar.istio.io/status"));
+        // The same in places that nothing reads.
+        facts(&pod(json!({"metadata": {"annotations": {LAST_APPLIED: long}}})));
+        facts(&proxy(json!({"env": [{"name": "OTHER", "value": long}]})));
     }
 }

@@ -7,8 +7,11 @@
 //! Nothing waits for the API server: the socket and the endpoints are there before it is asked for the first time, and
 //! what was read once is answered for as long as the agent lives.
 
+pub mod api;
 pub mod endpoints;
+pub mod events;
 pub mod facts;
+pub mod fetch;
 pub mod installation;
 pub mod installer;
 mod logging;

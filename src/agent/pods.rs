@@ -1,42 +1,137 @@
-//! The pods of the node, in memory: [`crate::agent::watch`] writes, whoever asks reads.
+//! The pods of the node, in memory: [`crate::agent::watch`] writes, the socket and the repairs read.
+//!
+//! Memory is bounded whatever pods there are: what is kept of one pod is small, but for its facts, and all facts
+//! together have a bound. A pod whose facts are not kept is asked for at the API server when they are needed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 
-use super::facts;
+use super::api::pod::{Metadata, PodObject};
+use super::facts::{self, TooLarge};
+use super::options::Repair;
+use super::repair::failure;
 use crate::cni::pod::{PodFacts, PodName};
+
+/// The most that the facts of all pods together may take, in bytes. An ordinary pod's take 1 to 4 KiB.
+const KEPT: usize = 32 << 20;
+/// What a value of its own takes besides its text, about.
+const VALUE: usize = 64;
 
 /// A pod of the node.
 #[derive(Clone, Debug)]
 pub struct KnownPod {
-    /// Its object without what nobody reads (see [`facts::trim`]): metadata and status are whole, the containers are
-    /// in the facts.
-    pub object: Pod,
+    /// Its name, with the UID by which the container runtime knows it ([`facts::node_uid`]).
+    pub name: PodName,
+    /// `metadata.uid`: which pod this is. Nothing that the author of a pod writes changes it.
+    pub uid: String,
+    /// The version of its object.
+    pub version: String,
+    /// How far it is.
+    pub stage: Stage,
+    /// Whether it stands for a static pod, whose processes belong to another UID.
+    pub is_static: bool,
+    /// Whether its containers are started again when they fail (`restartPolicy` is not `Never`).
+    pub restarts: bool,
+    /// Which failure of its validation has to be looked after, if any ([`failure`]).
+    pub failure: Option<String>,
+    /// Whether it has the label of broken pods.
+    pub is_labelled: bool,
     /// What the plugin asks for.
-    pub facts: PodFacts,
+    pub facts: Facts,
+}
+
+/// How far a pod is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// No container has been started.
+    Created,
+    /// An init container has been started, and no other: the sandbox has its network.
+    Initialising,
+    /// A container has been started.
+    Running,
+    /// It is being deleted.
+    Leaving,
+    /// All its containers have ended for good.
+    Over,
+}
+
+impl Stage {
+    fn of(pod: &PodObject) -> Stage {
+        let status = &pod.status;
+        match &*status.phase {
+            "Failed" | "Succeeded" => Stage::Over,
+            _ if pod.metadata.deletion_timestamp.0 => Stage::Leaving,
+            "Running" => Stage::Running,
+            _ if status.container_statuses.has_started => Stage::Running,
+            _ if status.init_container_statuses.has_started => Stage::Initialising,
+            _ => Stage::Created,
+        }
+    }
+}
+
+/// The facts of a pod.
+#[derive(Clone, Debug)]
+pub enum Facts {
+    /// They are in memory.
+    Kept(PodFacts),
+    /// They are not: the pod is over, or all pods together hold too much.
+    NotKept,
+    /// The pod says more than is read.
+    TooLarge(TooLarge),
 }
 
 impl KnownPod {
     /// Takes what matters of a pod's object.
-    pub fn new(mut object: Pod) -> KnownPod {
-        let facts = facts::facts(&object);
-        facts::trim(&mut object);
-        KnownPod { object, facts }
+    pub fn new(object: PodObject, repair: &Repair) -> KnownPod {
+        let stage = Stage::of(&object);
+        let facts = match facts::facts(&object) {
+            _ if stage == Stage::Over => Facts::NotKept,
+            Ok(facts) => Facts::Kept(facts),
+            Err(error) => Facts::TooLarge(error),
+        };
+        let label =
+            |labels: &std::collections::BTreeMap<String, String>| labels.contains_key(&repair.label.0);
+        KnownPod {
+            stage,
+            is_static: object.metadata.annotations.static_uid.is_some(),
+            restarts: object.spec.restart_policy.as_deref() != Some("Never"),
+            failure: failure(&object, repair),
+            is_labelled: object.metadata.labels.get().is_some_and(label),
+            facts,
+            name: PodName {
+                uid: Some(facts::node_uid(&object)).filter(|uid| !uid.is_empty()).map(str::to_owned),
+                namespace: object.metadata.namespace.into_string(),
+                name: object.metadata.name.into_string(),
+            },
+            uid: object.metadata.uid.into_string(),
+            version: object.metadata.resource_version.into_string(),
+        }
     }
 
-    /// Its name, with the UID by which the node knows it.
-    pub fn name(&self) -> PodName {
-        let Key { namespace, name } = Key::of(&self.object);
-        PodName { namespace, name, uid: self.facts.uid.clone() }
+    fn key(&self) -> Key {
+        Key { namespace: self.name.namespace.clone(), name: self.name.name.clone() }
+    }
+
+    /// The bytes that its facts take in memory, about.
+    pub fn size(&self) -> usize {
+        let Facts::Kept(facts) = &self.facts else { return 0 };
+        let text = |text: &String| text.len() + VALUE;
+        let maps = [&facts.labels, &facts.annotations];
+        let maps: usize =
+            maps.into_iter().flatten().flatten().map(|(key, value)| text(key) + text(value)).sum();
+        let containers = facts.containers.iter().flatten().map(|it| {
+            let variables: usize = it.env.iter().map(|(key, value)| text(key) + text(value)).sum();
+            text(&it.name) + it.args.iter().map(text).sum::<usize>() + variables
+        });
+        maps + containers.sum::<usize>()
     }
 }
 
-/// What is known of a pod that somebody asked for.
+/// What is known of a pod that was asked for.
 #[derive(Clone, Debug)]
 pub enum Found {
     /// This is it.
@@ -62,6 +157,28 @@ pub struct Pods {
 struct State {
     is_listed: bool,
     pods: HashMap<Key, Arc<KnownPod>>,
+    /// The size of all facts.
+    kept: usize,
+}
+
+impl State {
+    fn insert(&mut self, mut pod: KnownPod) {
+        let key = pod.key();
+        self.remove(&key);
+        let size = pod.size();
+        if self.kept + size > KEPT {
+            pod.facts = Facts::NotKept;
+        } else {
+            self.kept += size;
+        }
+        self.pods.insert(key, Arc::new(pod));
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some(old) = self.pods.remove(key) {
+            self.kept -= old.size();
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -70,42 +187,53 @@ struct Key {
     name: String,
 }
 
-impl Key {
-    fn of(pod: &Pod) -> Key {
-        let metadata = &pod.metadata;
-        Key {
-            namespace: metadata.namespace.clone().unwrap_or_default(),
-            name: metadata.name.clone().unwrap_or_default(),
-        }
-    }
-}
-
 impl Default for Pods {
     fn default() -> Pods {
         Pods { state: RwLock::default(), changes: watch::Sender::new(0), missed: Notify::new() }
     }
 }
 
+/// A list of all pods that is being read.
+#[derive(Debug)]
+pub struct Listing<'a> {
+    pods: &'a Pods,
+    seen: HashSet<Key>,
+}
+
+impl Listing<'_> {
+    /// A pod of the list.
+    pub fn take(&mut self, pod: KnownPod) {
+        self.seen.insert(pod.key());
+        self.pods.apply(pod);
+    }
+
+    /// The list is whole: other pods that were known are gone.
+    pub fn end(self) {
+        self.pods.change(|state| {
+            let gone: Vec<Key> = state.pods.keys().filter(|key| !self.seen.contains(key)).cloned().collect();
+            gone.iter().for_each(|key| state.remove(key));
+            state.is_listed = true;
+        });
+    }
+}
+
 impl Pods {
-    /// These are all the pods of the node; others that were known are gone.
-    pub fn replace(&self, pods: Vec<KnownPod>) {
-        let pods = pods.into_iter().map(|pod| (Key::of(&pod.object), Arc::new(pod))).collect();
-        self.change(|state| *state = State { is_listed: true, pods });
+    /// All pods of the node follow, one by one: at no time are two sets of them in memory.
+    pub fn begin_list(&self) -> Listing<'_> {
+        Listing { pods: self, seen: HashSet::new() }
     }
 
     /// A pod is there, or is different now.
     pub fn apply(&self, pod: KnownPod) {
-        self.change(|state| {
-            state.pods.insert(Key::of(&pod.object), Arc::new(pod));
-        });
+        self.change(|state| state.insert(pod));
     }
 
     /// A pod is gone. One that was made anew under its name stays.
-    pub fn remove(&self, pod: &Pod) {
+    pub fn remove(&self, pod: &Metadata) {
+        let key = Key { namespace: pod.namespace.to_string(), name: pod.name.to_string() };
         self.change(|state| {
-            let key = Key::of(pod);
-            if state.pods.get(&key).is_some_and(|known| known.object.metadata.uid == pod.metadata.uid) {
-                state.pods.remove(&key);
+            if state.pods.get(&key).is_some_and(|known| known.uid == *pod.uid) {
+                state.remove(&key);
             }
         });
     }
@@ -134,7 +262,7 @@ impl Pods {
     pub fn look(&self, name: &PodName) -> Found {
         let key = Key { namespace: name.namespace.clone(), name: name.name.clone() };
         self.read(|state| match (state.pods.get(&key), state.is_listed) {
-            (Some(pod), _) => match (&name.uid, &pod.facts.uid) {
+            (Some(pod), _) => match (&name.uid, &pod.name.uid) {
                 (Some(asked), Some(known)) if asked != known => Found::OtherUid(known.clone()),
                 _ => Found::Pod(Arc::clone(pod)),
             },
@@ -188,11 +316,22 @@ mod tests {
 
     use super::*;
 
+    fn object(json: serde_json::Value) -> KnownPod {
+        KnownPod::new(serde_json::from_value(json).unwrap(), &Repair::for_tests())
+    }
+
     fn known(name: &str, uid: &str) -> KnownPod {
-        let metadata = json!({"namespace": "shop", "name": name, "uid": uid});
-        KnownPod::new(
-            serde_json::from_value(json!({"metadata": metadata, "spec": {"containers": []}})).unwrap(),
-        )
+        object(json!({"metadata": {"namespace": "shop", "name": name, "uid": uid}}))
+    }
+
+    fn list(pods: &Pods, all: Vec<KnownPod>) {
+        let mut listing = pods.begin_list();
+        all.into_iter().for_each(|pod| listing.take(pod));
+        listing.end();
+    }
+
+    fn gone(name: &str, uid: &str) -> Metadata {
+        serde_json::from_value(json!({"namespace": "shop", "name": name, "uid": uid})).unwrap()
     }
 
     fn asked(name: &str, uid: Option<&str>) -> PodName {
@@ -208,14 +347,14 @@ mod tests {
     fn until_the_first_list_nothing_is_known_to_be_absent() {
         let pods = Pods::default();
         assert!(matches!(pods.look(&asked("a", None)), Found::NotReady));
-        pods.replace(Vec::new());
+        list(&pods, Vec::new());
         assert!(matches!(pods.look(&asked("a", None)), Found::NotFound));
     }
 
     #[test]
     fn a_pod_is_known_by_name_and_uid_where_the_question_has_one() {
         let pods = Pods::default();
-        pods.replace(vec![known("a", "u-1")]);
+        list(&pods, vec![known("a", "u-1")]);
         assert!(matches!(pods.look(&asked("a", None)), Found::Pod(_)));
         assert!(matches!(pods.look(&asked("a", Some("u-1"))), Found::Pod(_)));
         assert!(matches!(pods.look(&asked("a", Some("u-2"))), Found::OtherUid(uid) if uid == "u-1"));
@@ -224,8 +363,8 @@ mod tests {
     #[test]
     fn a_list_replaces_what_was_known() {
         let pods = Pods::default();
-        pods.replace(vec![known("a", "u-1"), known("b", "u-2")]);
-        pods.replace(vec![known("b", "u-2")]);
+        list(&pods, vec![known("a", "u-1"), known("b", "u-2")]);
+        list(&pods, vec![known("b", "u-2")]);
         assert!(matches!(pods.look(&asked("a", None)), Found::NotFound));
         assert_eq!(pods.count(), 1);
     }
@@ -233,11 +372,11 @@ mod tests {
     #[test]
     fn the_end_of_a_pod_does_not_remove_the_next_of_its_name() {
         let pods = Pods::default();
-        pods.replace(vec![known("a", "u-1")]);
+        list(&pods, vec![known("a", "u-1")]);
         pods.apply(known("a", "u-2"));
-        pods.remove(&known("a", "u-1").object);
+        pods.remove(&gone("a", "u-1"));
         assert!(matches!(pods.look(&asked("a", Some("u-2"))), Found::Pod(_)));
-        pods.remove(&known("a", "u-2").object);
+        pods.remove(&gone("a", "u-2"));
         assert!(matches!(pods.look(&asked("a", None)), Found::NotFound));
     }
 
@@ -245,7 +384,7 @@ mod tests {
     fn who_waits_gets_the_pod_when_it_appears_or_when_the_old_one_is_replaced() {
         in_time(async {
             let pods = Pods::default();
-            pods.replace(vec![known("old", "u-1")]);
+            list(&pods, vec![known("old", "u-1")]);
             let patience = Duration::from_secs(60);
             let (new, old) = (asked("new", Some("u-9")), asked("old", Some("u-2")));
             let changes = async {
@@ -264,9 +403,49 @@ mod tests {
     fn who_waits_in_vain_is_heard_of() {
         in_time(async {
             let pods = Pods::default();
-            pods.replace(Vec::new());
+            list(&pods, Vec::new());
             assert!(matches!(pods.wait(&asked("a", None), Duration::ZERO).await, Found::NotFound));
             pods.missed().await;
         });
+    }
+
+    #[test]
+    fn the_stage_of_a_pod_follows_from_what_was_started() {
+        let started = json!([{"name": "c", "state": {"running": {}}}]);
+        let waiting = json!([{"name": "c", "state": {"waiting": {}}}]);
+        let stage = |phase: &str, init: &serde_json::Value, others: &serde_json::Value| {
+            let status = json!({
+                "phase": phase, "initContainerStatuses": init, "containerStatuses": others,
+            });
+            object(json!({"metadata": {"name": "a"}, "status": status})).stage
+        };
+        assert_eq!(stage("Pending", &waiting, &waiting), Stage::Created);
+        assert_eq!(stage("Pending", &started, &waiting), Stage::Initialising);
+        assert_eq!(stage("Pending", &started, &started), Stage::Running);
+        assert_eq!(stage("Failed", &started, &waiting), Stage::Over);
+    }
+
+    #[test]
+    fn facts_beyond_the_bound_of_all_are_not_kept_until_there_is_room_again() {
+        let pods = Pods::default();
+        let large = |name: String| {
+            let annotations = json!({"proxy.istio.io/config": "x".repeat(200_000)});
+            object(
+                json!({"metadata": {"namespace": "shop", "name": name, "uid": name, "annotations": annotations}}),
+            )
+        };
+        list(&pods, (0..1000).map(|number| large(format!("p-{number}"))).collect());
+        let kept = || pods.snapshot().iter().filter(|pod| matches!(pod.facts, Facts::Kept(_))).count();
+        let most = KEPT / 200_000;
+        assert!((most - 1..=most).contains(&kept()), "{} of at most {most}", kept());
+        list(&pods, vec![large("p-999".to_owned())]);
+        assert_eq!(kept(), 1);
+        assert!(pods.read(|state| state.kept) < 300_000);
+    }
+
+    #[test]
+    fn facts_of_a_pod_that_is_over_are_not_kept() {
+        let over = json!({"metadata": {"name": "job"}, "status": {"phase": "Succeeded"}});
+        assert!(matches!(object(over).facts, Facts::NotKept));
     }
 }

@@ -12,7 +12,9 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
+use super::api::Source;
 use super::endpoints::{Endpoint, EndpointError, Sources, Subject};
+use super::events::Announcer;
 use super::installation::{self, Installed, Kept};
 use super::logging;
 use super::metrics::Metrics;
@@ -21,7 +23,7 @@ use super::plugin;
 use super::pods::Pods;
 use super::repair::{Processes, Repairs};
 use super::socket::{Desk, Socket, SocketError};
-use super::watch::{self, Source};
+use super::watch;
 use crate::config::problem::Problems;
 use crate::exit::Exit;
 
@@ -111,22 +113,26 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
     let endpoints = listen(options).await?;
 
     let mut tasks = JoinSet::new();
-    let desk = Desk { pods: Arc::clone(&pods), metrics: Arc::clone(&metrics) };
+    let source = Source { kubeconfig: options.kubeconfig.clone(), node: options.node.clone() };
+    let desk = Desk::new(Arc::clone(&pods), Arc::clone(&metrics), source.clone());
     tasks.spawn(socket.serve(Arc::new(desk)));
     let sources = Arc::new(sources);
     for endpoint in endpoints {
         tasks.spawn(endpoint.serve(Arc::clone(&sources)));
     }
-    let source = Source { kubeconfig: options.kubeconfig.clone(), node: options.node.clone() };
-    tasks.spawn(watch::follow(source.clone(), Arc::clone(&pods), Arc::clone(&metrics)));
+    let repair = options.repair.clone();
+    tasks.spawn(watch::follow(source.clone(), Arc::clone(&pods), repair, Arc::clone(&metrics)));
+    let (events, recorder) = Announcer::new(source.clone());
+    tasks.spawn(recorder);
     let repairs = Repairs {
         options: options.repair.clone(),
         reconcile_interval: options.reconcile_interval,
         source,
-        node: Arc::new(plugin::node(options)?),
+        node: Arc::new(plugin::node(options)?.quiet()),
         processes: Processes::of(&options.host_proc),
         pods,
         metrics: Arc::clone(&metrics),
+        events,
     };
     tasks.spawn(repairs.follow());
     tasks.spawn(installation::keep(Arc::clone(&installation), installed, metrics));

@@ -19,8 +19,10 @@ use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
 use tracing::{debug, error, info, warn};
 
+use super::api::Source;
+use super::fetch::{self, FetchError};
 use super::metrics::Metrics;
-use super::pods::{Found, Pods};
+use super::pods::{Facts, Found, KnownPod, Pods};
 use crate::cni::agent_protocol::{
     AddResult, Answer, Question, Refusal, Report, Request, Response, SOCKET, VERSION,
 };
@@ -34,6 +36,10 @@ const TRANSFER: Duration = Duration::from_secs(5);
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 /// Connections at once; more wait in the queue. A node that starts asks for all its pods together.
 const CONNECTIONS: usize = 512;
+/// Answers at once that may be large, or that the API server is asked for: each takes some megabytes at most.
+const LARGE_ANSWERS: usize = 4;
+/// The facts of a pod that need not wait, in bytes: all that ordinary pods have.
+const SMALL: usize = 64 << 10;
 /// Connections that the kernel keeps in the queue.
 const QUEUE: i32 = 1024;
 /// How often it is checked that the socket's file is still there.
@@ -190,17 +196,22 @@ fn identity(path: &Path) -> io::Result<(u64, u64)> {
 /// What answers questions.
 #[derive(Debug)]
 pub struct Desk {
-    /// The pods of the node.
-    pub pods: Arc<Pods>,
-    /// What is counted.
-    pub metrics: Arc<Metrics>,
+    pods: Arc<Pods>,
+    metrics: Arc<Metrics>,
+    source: Source,
+    large: Semaphore,
 }
 
 impl Desk {
+    /// Answers out of these pods, and out of the API server for pods whose facts are not in memory.
+    pub fn new(pods: Arc<Pods>, metrics: Arc<Metrics>, source: Source) -> Desk {
+        Desk { pods, metrics, source, large: Semaphore::new(LARGE_ANSWERS) }
+    }
+
     async fn talk(&self, mut stream: UnixStream) -> io::Result<()> {
         let user = stream.peer_cred()?.uid();
         let (reader, mut writer) = stream.split();
-        let answer = if user == 0 || user == geteuid().as_raw() {
+        if user == 0 || user == geteuid().as_raw() {
             let mut line = Vec::new();
             let mut reader = BufReader::new(reader).take(LONGEST_QUESTION + 1);
             timeout(TRANSFER, reader.read_until(b'\n', &mut line)).await??;
@@ -208,46 +219,49 @@ impl Desk {
                 // Somebody looked whether anybody is there.
                 return Ok(());
             }
-            self.answer_line(&line).await
-        } else {
-            warn!(
-                user,
-                "a user that may not ask has connected to the agent's socket: its mode should be 0600"
-            );
-            refuse(Refusal::BadRequest, format!("only root may ask, and this is user {user}"))
-        };
-        let response = Response { version: VERSION, answer };
-        let mut line = serde_json::to_vec(&response)?;
-        line.push(b'\n');
-        timeout(TRANSFER, writer.write_all(&line)).await??;
-        writer.shutdown().await
+            return self.answer_line(&line, writer).await;
+        }
+        warn!(user, "a user that may not ask has connected to the agent's socket: its mode should be 0600");
+        let message = format!("only root may ask, and this is user {user}");
+        send(&mut writer, refuse(Refusal::BadRequest, message)).await
     }
 
-    async fn answer_line(&self, line: &[u8]) -> Answer {
+    async fn answer_line(&self, line: &[u8], mut writer: impl AsyncWriteExt + Unpin) -> io::Result<()> {
         if line.len() as u64 > LONGEST_QUESTION {
             let message = format!("the question is longer than {LONGEST_QUESTION} bytes");
-            return refuse(Refusal::BadRequest, message);
+            return send(&mut writer, refuse(Refusal::BadRequest, message)).await;
         }
-        match read_question(line) {
-            Ok(question) => self.answer(question).await,
-            Err(answer) => answer,
-        }
-    }
-
-    async fn answer(&self, question: Question) -> Answer {
-        match question {
-            Question::Pod { pod, wait_ms } => {
+        let answer = match read_question(line) {
+            Ok(Question::Pod { pod, wait_ms }) => {
                 let patience = Duration::from_millis(wait_ms).min(LONGEST_WAIT);
-                answer_for(&pod, self.pods.wait(&pod, patience).await)
+                match self.pods.wait(&pod, patience).await {
+                    Found::Pod(known) => return self.send_facts(&known, &mut writer).await,
+                    found => refusal_for(&pod, found),
+                }
             }
-            Question::Ready if self.pods.is_listed() => Answer::Ok(true),
-            Question::Ready => not_ready(),
-            Question::Report(report) => {
+            Ok(Question::Ready) if self.pods.is_listed() => Answer::Ok(true),
+            Ok(Question::Ready) => not_ready(),
+            Ok(Question::Report(report)) => {
                 self.metrics.add(&report);
                 log(&report);
                 Answer::Ok(true)
             }
-        }
+            Err(answer) => answer,
+        };
+        send(&mut writer, answer).await
+    }
+
+    /// Sends the facts of a pod. Answers that may be large wait for each other.
+    async fn send_facts(&self, pod: &KnownPod, writer: &mut (impl AsyncWriteExt + Unpin)) -> io::Result<()> {
+        let is_small = matches!(&pod.facts, Facts::Kept(_)) && pod.size() < SMALL;
+        let _permit = if is_small { None } else { self.large.acquire().await.ok() };
+        let answer = match fetch::facts(&self.source, pod).await {
+            Ok(facts) => Answer::Pod(facts.into_owned()),
+            Err(error @ FetchError::TooLarge(_)) => refuse(Refusal::TooLarge, error.to_string()),
+            Err(error @ FetchError::Gone) => refuse(Refusal::NotFound, error.to_string()),
+            Err(error @ FetchError::Api(_)) => refuse(Refusal::NotReady, error.to_string()),
+        };
+        send(writer, answer).await
     }
 }
 
@@ -266,11 +280,17 @@ fn read_question(line: &[u8]) -> Result<Question, Answer> {
     serde_json::from_slice::<Request>(line).map(|request| request.question).map_err(bad)
 }
 
-fn answer_for(asked: &PodName, found: Found) -> Answer {
+async fn send(writer: &mut (impl AsyncWriteExt + Unpin), answer: Answer) -> io::Result<()> {
+    let mut line = serde_json::to_vec(&Response { version: VERSION, answer })?;
+    line.push(b'\n');
+    timeout(TRANSFER, writer.write_all(&line)).await??;
+    writer.shutdown().await
+}
+
+fn refusal_for(asked: &PodName, found: Found) -> Answer {
     let PodName { namespace, name, .. } = asked;
     match found {
-        Found::Pod(pod) => Answer::Pod(pod.facts.clone()),
-        Found::NotReady => not_ready(),
+        Found::Pod(_) | Found::NotReady => not_ready(),
         Found::NotFound => {
             refuse(Refusal::NotFound, format!("the API server knows no pod {namespace}/{name} on this node"))
         }

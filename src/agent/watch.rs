@@ -1,37 +1,24 @@
 //! Follows the pods of the node: a list by pages, then a watch from there on, for as long as the agent lives.
 //!
-//! Whatever the API server does, what was read stays: [`Pods`] is changed only by a whole list or by an event of a pod.
-//! Every wait has an end, so that a server that takes connections and says nothing is found out; and a question for a pod
-//! that did not come makes the agent look at once instead of at the end of its pause.
-//!
-//! This is written on `Api::list` and `Api::watch`; kube's own watcher neither bounds a list in time nor starts
-//! over when the answer to a watch is 410, and it does not tell that a server answers again until a pod changes.
+//! Whatever the API server does, what was read stays: [`Pods`] is changed only by what a list or an event says of a pod,
+//! and by the end of a whole list. Every wait has an end, so that a server that takes connections and says nothing is
+//! found out; and a question for a pod that did not come makes the agent look at once instead of at the end of its pause.
 
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{Stream, StreamExt};
-use k8s_openapi::api::core::v1::Pod;
-use kube::api::{ListParams, WatchEvent, WatchParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Api, Client};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, info, warn};
 
+use super::api::{ApiServer, Event, Events, Source, Trouble};
 use super::metrics::Metrics;
+use super::options::Repair;
 use super::pods::{KnownPod, Pods};
 
-mod trouble;
-
-use trouble::Trouble;
-
-/// Pods that one answer to a list holds: a node has some hundred, and one answer should fit into little memory.
+/// Pods that one answer to a list holds. An answer of any length takes little memory here; this spares the server's.
 const PAGE: u32 = 20;
-/// How long a server may take to connect.
-const CONNECT: Duration = Duration::from_secs(5);
-/// How long it may take to answer a list, or to begin to answer a watch.
+/// How long a server may take to answer a list, or to begin to answer a watch.
 const ANSWER: Duration = Duration::from_secs(30);
 /// How long a watch lasts. The server ends it; soon after that its silence means that it is gone.
 const WATCH: Duration = Duration::from_secs(240);
@@ -43,47 +30,22 @@ const SOON: Duration = Duration::from_secs(1);
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 /// The first pause after a failure; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause: thousands of agents wait for a server that comes back.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-
-/// Where the API is, and whose pods are followed.
-#[derive(Clone, Debug)]
-pub struct Source {
-    /// A kubeconfig file; nothing for the service account of the agent's pod.
-    pub kubeconfig: Option<PathBuf>,
-    /// The node.
-    pub node: String,
-}
-
-impl Source {
-    /// A client of the API. Nothing is connected yet.
-    ///
-    /// # Errors
-    /// When the files that say where the API is cannot be read or used.
-    pub async fn client(&self) -> Result<Client, Trouble> {
-        let mut config = match &self.kubeconfig {
-            None => kube::Config::incluster().map_err(Trouble::service_account)?,
-            Some(path) => {
-                let read = Kubeconfig::read_from(path).map_err(|error| Trouble::kubeconfig(path, error))?;
-                kube::Config::from_custom_kubeconfig(read, &KubeConfigOptions::default())
-                    .await
-                    .map_err(|error| Trouble::kubeconfig(path, error))?
-            }
-        };
-        config.connect_timeout = Some(CONNECT);
-        config.read_timeout = Some(WATCH + 2 * GRACE);
-        // A connection that has rested is not slow.
-        config.reset_reader_on_write = true;
-        // How often, and after what pause, is decided here.
-        config.default_retry = false;
-        Client::try_from(config).map_err(Trouble::from)
-    }
-}
+/// The longest pause, before it is spread: after an outage, thousands of agents come back within some seconds, and not
+/// all in the same one.
+const LONGEST_PAUSE: Duration = Duration::from_secs(4);
 
 /// Follows the pods for ever.
-pub async fn follow(source: Source, pods: Arc<Pods>, metrics: Arc<Metrics>) {
-    let mut follower =
-        Follower { source, pods, metrics, version: None, listed: None, trouble: None, pause: FIRST_PAUSE };
+pub async fn follow(source: Source, pods: Arc<Pods>, repair: Repair, metrics: Arc<Metrics>) {
+    let mut follower = Follower {
+        source,
+        pods,
+        repair,
+        metrics,
+        version: None,
+        listed: None,
+        trouble: None,
+        pause: FIRST_PAUSE,
+    };
     loop {
         let trouble = follower.follow().await;
         follower.note(trouble).await;
@@ -93,6 +55,8 @@ pub async fn follow(source: Source, pods: Arc<Pods>, metrics: Arc<Metrics>) {
 struct Follower {
     source: Source,
     pods: Arc<Pods>,
+    /// Which ends of a pod's validation are failures.
+    repair: Repair,
     metrics: Arc<Metrics>,
     /// The version of the pods that were read: where a watch goes on. Nothing when they have to be listed.
     version: Option<String>,
@@ -107,11 +71,10 @@ struct Follower {
 impl Follower {
     /// Follows with one client until something is wrong.
     async fn follow(&mut self) -> Trouble {
-        let client = match self.source.client().await {
-            Ok(client) => client,
+        let api = match self.source.client().await {
+            Ok(api) => api,
             Err(trouble) => return trouble,
         };
-        let api = Api::<Pod>::all(client);
         loop {
             if let Err(trouble) = self.turn(&api).await {
                 return trouble;
@@ -120,7 +83,7 @@ impl Follower {
     }
 
     /// A list where one is needed, and one watch.
-    async fn turn(&mut self, api: &Api<Pod>) -> Result<(), Trouble> {
+    async fn turn(&mut self, api: &ApiServer) -> Result<(), Trouble> {
         let version = match self.version.take() {
             Some(version) => version,
             None => self.list(api).await?,
@@ -128,9 +91,7 @@ impl Follower {
         let started = Instant::now();
         // A watch that could not begin goes on from here the next time.
         self.version = Some(version.clone());
-        let parameters = WatchParams::default().fields(&self.selector()).timeout(WATCH.as_secs() as u32);
-        let events =
-            timeout(ANSWER, api.watch(&parameters, &version)).await.map_err(|_| Trouble::Silent)??;
+        let events = timeout(ANSWER, api.watch(&version, WATCH)).await.map_err(|_| Trouble::Silent)??;
         self.works();
         self.watch(events).await?;
         self.proves_itself();
@@ -138,34 +99,31 @@ impl Follower {
         Ok(())
     }
 
-    /// Reads the pods page by page, and gives the version that the list is of.
-    async fn list(&mut self, api: &Api<Pod>) -> Result<String, Trouble> {
+    /// Reads the pods page by page. Returns the version that the list is of.
+    async fn list(&mut self, api: &ApiServer) -> Result<String, Trouble> {
         self.listed = Some(Instant::now());
-        let mut parameters = ListParams::default().fields(&self.selector()).limit(PAGE);
-        let mut pods = Vec::new();
+        let mut names = self.pods.begin_list();
+        let mut next = String::new();
         loop {
-            let page = timeout(ANSWER, api.list(&parameters)).await.map_err(|_| Trouble::Silent)??;
-            pods.extend(page.items.into_iter().map(KnownPod::new));
-            let filled = |text: &String| !text.is_empty();
-            match page.metadata.continue_.filter(filled) {
-                Some(token) => parameters = parameters.continue_token(&token),
-                None => {
-                    let version = page.metadata.resource_version.filter(filled).ok_or(Trouble::NoVersion)?;
-                    debug!(pods = pods.len(), version, "listed");
-                    self.pods.replace(pods);
-                    self.count();
-                    return Ok(version);
-                }
+            let page = async {
+                let page = api.list(PAGE, &next).await?;
+                page.each(|pod| names.take(KnownPod::new(pod, &self.repair))).await
+            };
+            let metadata = timeout(ANSWER, page).await.map_err(|_| Trouble::Silent)??;
+            if metadata.next.is_empty() {
+                let version = Some(metadata.resource_version.into_string()).filter(|text| !text.is_empty());
+                let version = version.ok_or(Trouble::NoVersion)?;
+                names.end();
+                debug!(pods = self.pods.count(), version, "listed");
+                self.count();
+                return Ok(version);
             }
+            next = metadata.next.into_string();
         }
     }
 
     /// Takes events until the watch ends.
-    async fn watch(
-        &mut self,
-        events: impl Stream<Item = kube::Result<WatchEvent<Pod>>>,
-    ) -> Result<(), Trouble> {
-        let mut events = std::pin::pin!(events);
+    async fn watch(&mut self, mut events: Events) -> Result<(), Trouble> {
         let end = Instant::now() + WATCH + GRACE;
         let pods = Arc::clone(&self.pods);
         loop {
@@ -188,21 +146,23 @@ impl Follower {
         }
     }
 
-    fn take(&mut self, event: WatchEvent<Pod>) -> Result<(), Trouble> {
+    fn take(&mut self, event: Event) -> Result<(), Trouble> {
         let version = match event {
-            WatchEvent::Added(pod) | WatchEvent::Modified(pod) => {
+            Event::Changed(pod) => {
                 let version = pod.metadata.resource_version.clone();
-                self.pods.apply(KnownPod::new(pod));
+                self.pods.apply(KnownPod::new(*pod, &self.repair));
                 version
             }
-            WatchEvent::Deleted(pod) => {
-                self.pods.remove(&pod);
+            Event::Deleted(pod) => {
+                self.pods.remove(&pod.metadata);
                 pod.metadata.resource_version
             }
-            WatchEvent::Bookmark(bookmark) => Some(bookmark.metadata.resource_version),
-            WatchEvent::Error(status) => return Err(kube::Error::Api(status).into()),
+            Event::Bookmark(pod) => pod.metadata.resource_version,
+            Event::Error(status) => return Err(kube::Error::Api(status).into()),
+            Event::Unknown => return Ok(()),
         };
-        self.version = Some(version.filter(|text| !text.is_empty()).ok_or(Trouble::NoVersion)?);
+        let version = Some(version.into_string()).filter(|text| !text.is_empty());
+        self.version = Some(version.ok_or(Trouble::NoVersion)?);
         self.count();
         self.proves_itself();
         Ok(())
@@ -257,10 +217,6 @@ impl Follower {
             () = sleep(pause.saturating_sub(must_wait)) => {}
             () = pods.missed() => debug!("a pod was asked for: asking the API server now"),
         }
-    }
-
-    fn selector(&self) -> String {
-        format!("spec.nodeName={}", self.source.node)
     }
 
     fn count(&self) {

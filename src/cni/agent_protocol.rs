@@ -136,8 +136,10 @@ pub enum Refusal {
     NotFound,
     /// It knows another pod under that name: the UIDs differ.
     OtherUid,
-    /// It has not read the pods of its node yet.
+    /// It has not read the pods of its node yet, or cannot read this one now.
     NotReady,
+    /// The pod says more than is read of it.
+    TooLarge,
     /// It does not speak this version.
     Version,
     /// It does not understand the question.

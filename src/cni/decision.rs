@@ -8,7 +8,7 @@ use super::pod::{Container, PodFacts, PodName};
 /// The proxy's container.
 pub const PROXY: &str = "istio-proxy";
 /// The init container that puts the rules into the kernel by itself.
-const INIT: &str = "istio-init";
+pub const INIT: &str = "istio-init";
 /// Names of containers that the injector added, in the annotation that it leaves behind.
 pub(super) const STATUS: &str = "sidecar.istio.io/status";
 /// Says that a pod does not want a sidecar: a label beats the annotation of the same name.

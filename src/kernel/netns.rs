@@ -123,10 +123,18 @@ impl Namespace {
     /// # Errors
     /// When there is no such file, or it is the namespace that the calling thread is in.
     pub fn open(path: &Path) -> Result<Namespace, NamespaceError> {
-        let open = |path: &Path| {
-            File::open(path).map_err(|source| NamespaceError::Open { path: path.to_owned(), source })
-        };
-        let (there, home) = (open(path)?, open(Path::new(OWN))?);
+        let there =
+            File::open(path).map_err(|source| NamespaceError::Open { path: path.to_owned(), source })?;
+        Namespace::of(there, path)
+    }
+
+    /// The namespace behind an open file; the path is for messages. Nothing is entered yet.
+    ///
+    /// # Errors
+    /// [`NamespaceError::Same`] if it is the namespace that the calling thread is in.
+    pub fn of(there: File, path: &Path) -> Result<Namespace, NamespaceError> {
+        let home =
+            File::open(OWN).map_err(|source| NamespaceError::Open { path: PathBuf::from(OWN), source })?;
         let of = |file: &File| file.metadata().map(|it| (it.dev(), it.ino())).ok();
         if of(&there) == of(&home) {
             return Err(NamespaceError::Same { path: path.to_owned() });

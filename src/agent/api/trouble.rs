@@ -56,6 +56,9 @@ pub enum Trouble {
     /// No answer, or none that can be read.
     #[error("cannot talk to the API server: {}", chain(.0))]
     Unreachable(#[source] Box<kube::Error>),
+    /// The answer breaks off, or is no answer of an API server.
+    #[error("cannot read the API server's answer: {}", chain(.0))]
+    Unreadable(#[source] serde_json::Error),
     /// It takes connections, and says nothing.
     #[error("the API server does not answer in time")]
     Silent,
@@ -73,21 +76,37 @@ impl Trouble {
         Trouble::Kubeconfig { path: path.to_owned(), source: Box::new(error) }
     }
 
-    /// Are both of a kind, so that the operator need not hear of the second?
-    pub(super) fn is_like(&self, other: &Trouble) -> bool {
+    pub(super) fn unreadable(error: serde_json::Error) -> Trouble {
+        Trouble::Unreadable(error)
+    }
+
+    /// The HTTP status of an answer that is an error; `None` if there was no answer.
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Trouble::Unauthorized => Some(401),
+            Trouble::Forbidden(_) => Some(403),
+            Trouble::Outdated => Some(410),
+            Trouble::Throttled { .. } => Some(429),
+            Trouble::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if both are of a kind, so that the operator need not hear of the second.
+    pub(in crate::agent) fn is_like(&self, other: &Trouble) -> bool {
         match (self, other) {
             (Trouble::Refused { code: one, .. }, Trouble::Refused { code: other, .. }) => one == other,
             _ => discriminant(self) == discriminant(other),
         }
     }
 
-    /// Do the pods only have to be read again?
-    pub(super) fn is_outdated(&self) -> bool {
+    /// Returns `true` if the pods only have to be read again.
+    pub(in crate::agent) fn is_outdated(&self) -> bool {
         matches!(self, Trouble::Outdated)
     }
 
     /// How long the server wants to be left alone, if it says so; never longer than a minute.
-    pub(super) fn pause(&self) -> Option<Duration> {
+    pub(in crate::agent) fn pause(&self) -> Option<Duration> {
         match self {
             Trouble::Throttled { pause } | Trouble::Refused { pause, .. } => {
                 pause.map(|pause| pause.min(Duration::from_secs(60)))

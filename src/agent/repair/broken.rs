@@ -1,76 +1,67 @@
-//! Did a pod start without its rules? Its validation container says so, by the way it ended.
+//! Which pods started without their rules: the validation container says so, by the way it ended.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, Pod};
-
+use crate::agent::api::pod::{End, PodObject};
 use crate::agent::options::{Repair, RepairMode};
 
 /// Which failure of the pod's validation has to be looked after, if any: what tells it from others of the same pod. The
 /// first failure counts, whether the container was started again or not: a pod that never restarts (a Job's) has no other.
-pub(super) fn failure(pod: &Pod, repair: &Repair) -> Option<String> {
-    let is_leaving = pod.metadata.deletion_timestamp.is_some();
-    // Rules cannot help a pod that is over, and its address may be another pod's by now.
+pub(in crate::agent) fn failure(pod: &PodObject, repair: &Repair) -> Option<String> {
+    let is_leaving = pod.metadata.deletion_timestamp.0;
+    // Rules cannot help a pod that is over.
     let is_over = repair.mode == RepairMode::Repair && is_over(pod);
     if is_leaving || is_over || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
         return None;
     }
-    let statuses = pod.status.iter().flat_map(|status| status.init_container_statuses.iter().flatten());
-    statuses.filter(|status| status.name == repair.init_container).find_map(|status| {
-        let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|it| it.terminated.clone());
-        let now = terminated(&status.state);
-        if now.as_ref().is_some_and(|it| it.exit_code == 0) {
+    let ended = &pod.status.init_container_statuses.ended;
+    ended.iter().filter(|status| *status.name == *repair.init_container).find_map(|status| {
+        if status.now.as_ref().is_some_and(|it| it.exit_code == 0) {
             return None;
         }
-        let ends = [now, terminated(&status.last_state)];
-        let end = ends.iter().flatten().find(|end| is_the_failure(end, repair))?;
-        Some(end.container_id.clone().unwrap_or_default())
+        let mut ends = [&status.now, &status.before].into_iter().flatten();
+        let end = ends.find(|end| is_the_failure(end, repair))?;
+        Some(end.container_id.to_string())
     })
 }
 
-fn is_over(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
-    matches!(phase, Some("Failed" | "Succeeded"))
+fn is_over(pod: &PodObject) -> bool {
+    matches!(&*pod.status.phase, "Failed" | "Succeeded")
 }
 
-fn has_sidecar(pod: &Pod, repair: &Repair) -> bool {
-    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(&repair.sidecar_annotation))
+fn has_sidecar(pod: &PodObject, repair: &Repair) -> bool {
+    pod.metadata.annotations.keys.get().is_some_and(|keys| keys.contains(&repair.sidecar_annotation))
 }
 
-fn is_the_failure(end: &ContainerStateTerminated, repair: &Repair) -> bool {
-    let code = repair.exit_code.is_none_or(|code| code == end.exit_code);
-    let said = end.message.as_deref().unwrap_or_default().trim();
+fn is_the_failure(end: &End, repair: &Repair) -> bool {
+    let code = repair.exit_code.is_none_or(|code| i64::from(code) == end.exit_code);
+    let said = end.message.trim();
     end.exit_code != 0
         && code
         && repair.termination_message.as_ref().is_none_or(|message| message.trim() == said)
 }
 
-fn is_selected(pod: &Pod, repair: &Repair) -> bool {
+/// A pod with more labels than are read is selected only where no label is asked for.
+fn is_selected(pod: &PodObject, repair: &Repair) -> bool {
     let nothing = BTreeMap::new();
-    let labels = pod.metadata.labels.as_ref().unwrap_or(&nothing);
+    let labels = pod.metadata.labels.get().unwrap_or(&nothing);
     let field = |name: &str| match name {
-        "metadata.name" => pod.metadata.name.as_deref(),
-        "metadata.namespace" => pod.metadata.namespace.as_deref(),
-        "spec.nodeName" => pod.spec.as_ref()?.node_name.as_deref(),
-        "status.phase" => pod.status.as_ref()?.phase.as_deref(),
+        "metadata.name" => Some(&*pod.metadata.name),
+        "metadata.namespace" => Some(&*pod.metadata.namespace),
+        "spec.nodeName" => Some(&*pod.spec.node_name),
+        "status.phase" => Some(&*pod.status.phase),
         _ => None,
     };
+    let field = |name: &str| field(name).filter(|value| !value.is_empty());
     let label = |name: &str| labels.get(name).map(String::as_str);
     repair.label_selectors.iter().all(|it| it.selects(label))
         && repair.field_selectors.iter().all(|it| it.selects(field))
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    fn is_broken(pod: &Pod, repair: &Repair) -> bool {
-        failure(pod, repair).is_some()
-    }
-
-    fn repair() -> Repair {
+impl Repair {
+    /// What holds without flags.
+    pub(in crate::agent) fn for_tests() -> Repair {
         Repair {
             mode: RepairMode::Repair,
             label: ("k".into(), "v".into()),
@@ -82,8 +73,25 @@ mod tests {
             field_selectors: None,
         }
     }
+}
 
-    fn pod(state: Value, last: Value) -> Pod {
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::agent::api::bounded::Presence;
+    use crate::agent::api::pod::{Annotations, Name};
+
+    fn is_broken(pod: &PodObject, repair: &Repair) -> bool {
+        failure(pod, repair).is_some()
+    }
+
+    fn repair() -> Repair {
+        Repair::for_tests()
+    }
+
+    fn pod(state: Value, last: Value) -> PodObject {
         serde_json::from_value(json!({
             "metadata": {"name": "web", "namespace": "shop", "labels": {"app": "web"},
                          "annotations": {"sidecar.istio.io/status": "{}"}},
@@ -112,7 +120,7 @@ mod tests {
     #[test]
     fn a_pod_that_is_over_can_be_deleted_and_not_repaired() {
         let mut over = pod(ended(126, ""), json!({}));
-        over.status.as_mut().unwrap().phase = Some("Failed".into());
+        over.status.phase = Name::of("Failed");
         assert!(!is_broken(&over, &repair()));
         assert!(is_broken(&over, &Repair { mode: RepairMode::Delete, ..repair() }));
     }
@@ -144,10 +152,10 @@ mod tests {
     fn only_pods_with_a_sidecar_that_stay_and_are_selected() {
         let broken = pod(ended(126, ""), json!({}));
         let mut none = broken.clone();
-        none.metadata.annotations = None;
+        none.metadata.annotations = Annotations::default();
         assert!(!is_broken(&none, &repair()));
         let mut leaving = broken.clone();
-        leaving.metadata.deletion_timestamp = serde_json::from_value(json!("2026-01-01T00:00:00Z")).unwrap();
+        leaving.metadata.deletion_timestamp = Presence(true);
         assert!(!is_broken(&leaving, &repair()));
         let by = |labels: &str, fields: &str| {
             let repair = Repair {

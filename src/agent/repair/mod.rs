@@ -1,41 +1,59 @@
 //! Looks after pods that run without their rules, or with others.
 //!
-//! A pod whose validation failed is repaired, deleted or labelled, as the options say. When it is asked for, the rules of
-//! every pod of the mesh are compared every now and then.
+//! A pod whose validation failed is repaired, deleted or labelled, as the options say. A pod of the mesh without a
+//! validation container is looked at once, when it has begun to start. When it is asked for, the rules of every pod of
+//! the mesh are compared every now and then.
+//!
+//! Each pod's work is a task of its own: whatever one pod does to its rules or its namespace, no other waits for it.
 
 mod actions;
 mod broken;
+mod cgroup;
+mod memory;
 mod namespace;
+mod outcome;
 mod rules;
 
+pub(super) use broken::failure;
 pub use namespace::Processes;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, interval, sleep_until};
-use tracing::{debug, info, warn};
 
-use super::metrics::{Metrics, RepairResult, RepairType};
+use super::api::Source;
+use super::events::Announcer;
+use super::fetch::{self, FetchError};
+use super::metrics::Metrics;
 use super::options::{Repair, RepairMode};
-use super::pods::{KnownPod, Pods};
-use super::watch::Source;
+use super::pods::{KnownPod, Pods, Stage};
 use crate::cni::interception::Node;
-use broken::failure;
-use rules::{Outcome, RepairError, ensure};
+use crate::kernel::netns::Namespace;
+use memory::Memory;
+use outcome::{Done, Ending};
+use rules::{RepairError, Treatment, treat};
 
-/// The pause after the first failure; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest pause.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Pods that are worked on at once.
+const WORKERS: usize = 16;
+/// Pods whose namespaces are open at once, from the scan of /proc on.
+const BATCH: usize = 64;
+
+/// Why a pod that never restarts its containers is not repaired.
+const NEVER_RESTARTS: &str = "with restartPolicy Never it does not start its containers again, so that rules would come \
+                              too late. Its controller makes another pod; a pod without one has to be created anew";
+/// Why a static pod is not repaired.
+const STATIC: &str =
+    "it stands for a static pod, whose processes have another UID, and only its author says which";
 
 /// Everything that looking after pods takes.
 pub struct Repairs {
     /// What to do.
     pub options: Repair,
-    /// How often every pod is compared; nothing for never.
+    /// How often every pod is compared; `None` for never.
     pub reconcile_interval: Option<Duration>,
     /// Where the API is.
     pub source: Source,
@@ -47,218 +65,147 @@ pub struct Repairs {
     pub pods: Arc<Pods>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
+    /// What the owners of pods are told.
+    pub events: Announcer,
 }
 
-/// What is remembered of a pod that is broken.
-#[derive(Clone, Debug)]
-enum Progress {
-    /// All that can be done was done about this failure; the pod will show it when its container starts again.
-    Done(String),
-    /// It did not work, and is tried again then.
-    Again(Instant, Duration),
+/// What is done about a pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Work {
+    /// Its validation failed: what tells the failure from others, and whether it is the first try.
+    Broken { failure: String, is_first: bool },
+    /// It has begun to start, and has no validation.
+    Look,
+    /// Its rules are compared because it is time.
+    Reconcile,
 }
 
 impl Repairs {
     /// Goes on for as long as the agent lives.
     pub async fn follow(self) {
-        let mut changes = self.pods.subscribe();
-        let mut reconcile = self.reconcile_interval.map(interval);
-        let mut progress: HashMap<String, Progress> = HashMap::new();
+        let repairs = Arc::new(self);
+        let mut changes = repairs.pods.subscribe();
+        let mut reconcile = repairs.reconcile_interval.map(interval);
+        let mut memory = Memory::default();
+        let workers = Arc::new(Semaphore::new(WORKERS));
+        let (sender, mut endings) = mpsc::channel(WORKERS);
+        let mut is_time = false;
         loop {
-            let next = self.look_after_broken(&mut progress).await;
+            let pods = repairs.pods.snapshot();
+            memory.keep_only(&pods);
+            let due = pods.into_iter().filter_map(|pod| Some((memory.due(&repairs, &pod, is_time)?, pod)));
+            let due: Vec<_> = due.collect();
+            for (work, pod) in &due {
+                memory.begin(&pod.uid, work);
+            }
+            is_time = false;
+            for batch in due.chunks(BATCH) {
+                tokio::spawn(Arc::clone(&repairs).work(batch.to_vec(), Arc::clone(&workers), sender.clone()));
+            }
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = until(next) => {}
-                () = tick(&mut reconcile) => self.compare_all().await,
+                () = until(memory.next()) => {}
+                () = tick(&mut reconcile) => is_time = true,
+                Some(ending) = endings.recv() => outcome::note(&repairs, &mut memory, ending),
             }
         }
     }
 
-    /// Says when to look again at what did not work.
-    async fn look_after_broken(&self, progress: &mut HashMap<String, Progress>) -> Option<Instant> {
-        if self.options.mode == RepairMode::Off {
-            return None;
-        }
-        let pods = self.pods.snapshot();
-        let broken = pods.iter().filter_map(|pod| Some((pod, failure(&pod.object, &self.options)?)));
-        let broken: Vec<_> = broken.collect();
-        let uid = |pod: &KnownPod| pod.object.metadata.uid.clone().unwrap_or_default();
-        progress.retain(|known, _| broken.iter().any(|(pod, _)| uid(pod) == *known));
-        for (pod, failure) in broken {
-            let pause = match progress.get(&uid(pod)) {
-                Some(Progress::Done(known)) if *known == failure => continue,
-                Some(Progress::Again(then, _)) if *then > Instant::now() => continue,
-                Some(Progress::Again(_, pause)) => (*pause * 2).min(LONGEST_PAUSE),
-                Some(Progress::Done(_)) | None => FIRST_PAUSE,
-            };
-            let is_done = self.act(pod, pause == FIRST_PAUSE).await;
-            let state = if is_done {
-                Progress::Done(failure)
-            } else {
-                Progress::Again(Instant::now() + pause, pause)
-            };
-            progress.insert(uid(pod), state);
-        }
-        let again = progress.values().filter_map(|it| match it {
-            Progress::Again(then, _) => Some(*then),
-            Progress::Done(_) => None,
-        });
-        again.min()
-    }
-
-    /// Does what the options say to a broken pod; false when it has to be tried again.
-    async fn act(&self, pod: &Arc<KnownPod>, is_first: bool) -> bool {
-        match self.options.mode {
-            RepairMode::Off => true,
-            RepairMode::Repair => self.repair(pod, is_first).await,
-            RepairMode::Delete => self.delete(pod, is_first).await,
-            RepairMode::Label => self.label(pod).await,
-        }
-    }
-
-    async fn repair(&self, pod: &Arc<KnownPod>, is_first: bool) -> bool {
-        let name = pod.name();
-        let count = |result| self.metrics.repair(RepairType::Repair, result);
-        match self.ensure(pod).await {
-            Ok(Outcome::Repaired) => {
-                count(RepairResult::Success);
-                info!(?name, "repaired: the pod has its rules now");
-                let message = "the pod had started without its interception rules; they are in place now";
-                self.tell(pod, true, "InterceptionRepaired", message);
-                true
+    /// Works on these pods, each in a task of its own, with one look at the processes of the node for all of them.
+    async fn work(
+        self: Arc<Self>,
+        batch: Vec<(Work, Arc<KnownPod>)>,
+        workers: Arc<Semaphore>,
+        endings: mpsc::Sender<Ending>,
+    ) {
+        let mut namespaces = match self.options.mode {
+            RepairMode::Delete | RepairMode::Label
+                if batch.iter().all(|(work, _)| *work != Work::Reconcile) =>
+            {
+                Ok(HashMap::new())
             }
-            Ok(Outcome::Right) => {
-                count(RepairResult::Skip);
-                info!(
-                    ?name,
-                    "nothing to repair: the rules are there; its validation will pass when it is started again"
-                );
-                true
-            }
-            Ok(Outcome::LeftAlone(reason)) => {
-                count(RepairResult::Skip);
-                info!(?name, "not repaired: {reason}");
-                true
-            }
-            Err(error) => {
-                count(RepairResult::Fail);
-                warn!(?name, "not repaired: {error}");
-                // Told once, not at every try.
-                if is_first {
-                    self.tell(pod, false, "InterceptionRepairFailed", &error.to_string());
-                }
-                false
-            }
-        }
-    }
-
-    async fn delete(&self, pod: &Arc<KnownPod>, is_first: bool) -> bool {
-        let client = match self.source.client().await {
-            Ok(client) => client,
-            Err(trouble) => return self.failed(pod, RepairType::Delete, &trouble.to_string()),
+            _ => self.namespaces_of(&batch).await,
         };
-        match actions::delete(&client, &pod.object).await {
-            Ok(()) => {
-                self.metrics.repair(RepairType::Delete, RepairResult::Success);
-                info!(name = ?pod.name(), "deleted: it had started without its rules");
-                self.tell(
-                    pod,
-                    false,
-                    "DeleteBrokenPod",
-                    "deleted: the pod had started without its interception rules",
-                );
-
-                true
-            }
-            // Gone, or another one by now: the next look will tell.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
-                self.metrics.repair(RepairType::Delete, RepairResult::Skip);
-                status.code == 404
-            }
-            Err(error) => {
-                let message = format!("cannot delete the pod, which started without its rules: {error}");
-                if is_first {
-                    self.tell(pod, false, "DeleteBrokenPod", &message);
-                }
-                self.failed(pod, RepairType::Delete, &message)
-            }
+        for (work, pod) in batch {
+            let namespace = match &mut namespaces {
+                Ok(found) => Ok(found.remove(&pod.uid)),
+                Err(error) => Err(RepairError::Processes(Arc::clone(error))),
+            };
+            let (repairs, workers, endings) = (Arc::clone(&self), Arc::clone(&workers), endings.clone());
+            tokio::spawn(async move {
+                let _permit = workers.acquire_owned().await;
+                let mut warnings = Vec::new();
+                let done = repairs.work_on(&pod, &work, namespace, &mut warnings).await;
+                // Nothing is left to note it when the agent ends.
+                let _ = endings.send(Ending { pod, work, done, warnings }).await;
+            });
         }
     }
 
-    async fn label(&self, pod: &Arc<KnownPod>) -> bool {
-        let labels = pod.object.metadata.labels.as_ref();
-        if labels.is_some_and(|labels| labels.contains_key(&self.options.label.0)) {
-            self.metrics.repair(RepairType::Label, RepairResult::Skip);
-            return true;
-        }
-        let client = match self.source.client().await {
-            Ok(client) => client,
-            Err(trouble) => return self.failed(pod, RepairType::Label, &trouble.to_string()),
-        };
-        match actions::label(&client, &pod.object, &self.options.label).await {
-            Ok(()) => {
-                self.metrics.repair(RepairType::Label, RepairResult::Success);
-                info!(name = ?pod.name(), "labelled: it had started without its rules");
-                self.tell(pod, false, "LabelBrokenPod", "the pod had started without its interception rules");
-
-                true
-            }
-            Err(kube::Error::Api(status)) if status.code == 404 => {
-                self.metrics.repair(RepairType::Label, RepairResult::Skip);
-                true
-            }
-            Err(error) => self.failed(pod, RepairType::Label, &format!("cannot label the pod: {error}")),
-        }
-    }
-
-    fn failed(&self, pod: &KnownPod, kind: RepairType, message: &str) -> bool {
-        self.metrics.repair(kind, RepairResult::Fail);
-        warn!(name = ?pod.name(), "{message}");
-        false
-    }
-
-    /// Compares the rules of every pod that runs, and mends those that differ.
-    async fn compare_all(&self) {
-        for pod in self.pods.snapshot() {
-            let status = pod.object.status.as_ref();
-            let is_running = status.and_then(|it| it.phase.as_deref()) == Some("Running");
-            if !is_running || pod.object.metadata.deletion_timestamp.is_some() {
-                continue;
-            }
-            match self.ensure(&pod).await {
-                Ok(Outcome::Repaired) => {
-                    self.metrics.drift();
-                    warn!(name = ?pod.name(), "the rules were others than they should be, and are right now");
-                    let message =
-                        "the pod's interception rules had been changed; they are as they should be now";
-                    self.tell(&pod, false, "InterceptionDrift", message);
-                }
-                Ok(outcome) => debug!(name = ?pod.name(), ?outcome, "compared"),
-                Err(error) => warn!(name = ?pod.name(), "cannot compare the pod's rules: {error}"),
-            }
-        }
-    }
-
-    /// On a thread of its own: one that could not come home from the pod's namespace must do nothing else afterwards.
-    async fn ensure(&self, pod: &Arc<KnownPod>) -> Result<Outcome, RepairError> {
-        let (sender, receiver) = oneshot::channel();
-        let (pod, node, processes) = (Arc::clone(pod), Arc::clone(&self.node), self.processes.clone());
-        std::thread::spawn(move || sender.send(ensure(&pod, &node, &processes)));
-        receiver.await.unwrap_or(Err(RepairError::Unknown))
-    }
-
-    /// Tells it, without waiting: an API server that is silent must not keep other pods from being repaired.
-    fn tell(&self, pod: &Arc<KnownPod>, is_fine: bool, reason: &'static str, message: &str) {
-        let (source, pod, message) = (self.source.clone(), Arc::clone(pod), message.to_owned());
-        tokio::spawn(async move {
-            match source.client().await {
-                Ok(client) => {
-                    actions::tell(&client, &pod.object, &source.node, is_fine, reason, &message).await
-                }
-                Err(trouble) => warn!("the event {reason} was not recorded: {trouble}"),
-            }
+    async fn namespaces_of(
+        &self,
+        batch: &[(Work, Arc<KnownPod>)],
+    ) -> Result<HashMap<String, Namespace>, Arc<namespace::ProcessError>> {
+        let processes = self.processes.clone();
+        let wanted: Vec<_> = batch.iter().map(|(_, pod)| Arc::clone(pod)).collect();
+        let scan = spawn_blocking(move || {
+            let wanted: HashSet<&str> = wanted.iter().map(|pod| pod.uid.as_str()).collect();
+            processes.namespaces_of(&wanted).map_err(Arc::new)
         });
+        scan.await.unwrap_or_else(|_| Ok(HashMap::new()))
     }
+
+    async fn work_on(
+        &self,
+        pod: &Arc<KnownPod>,
+        work: &Work,
+        namespace: Result<Option<Namespace>, RepairError>,
+        warnings: &mut Vec<String>,
+    ) -> Done {
+        let treatment = match (work, self.options.mode) {
+            (Work::Broken { .. }, RepairMode::Delete) => {
+                return Done::Deleted(actions::delete(&self.source, pod).await);
+            }
+            (Work::Broken { .. }, RepairMode::Label) if pod.is_labelled => return Done::LabelledBefore,
+            (Work::Broken { .. }, RepairMode::Label) => {
+                return Done::Labelled(actions::label(&self.source, pod, &self.options.label).await);
+            }
+            (Work::Broken { .. }, _) if pod.is_static => return Done::NothingToRepair(STATIC),
+            (Work::Broken { .. }, _) if !pod.restarts => return Done::NothingToRepair(NEVER_RESTARTS),
+            (Work::Broken { .. } | Work::Reconcile, _) => Treatment::Mend,
+            (Work::Look, _) => Treatment::MendIfUnused,
+        };
+        let treated = async {
+            let facts = match fetch::facts(&self.source, pod).await {
+                Ok(facts) => facts,
+                Err(FetchError::TooLarge(error)) => return Err(error.into()),
+                Err(FetchError::Api(trouble)) => return Err(trouble.into()),
+                Err(FetchError::Gone) => return Err(RepairError::Unknown),
+            };
+            let (pod, facts, node) = (Arc::clone(pod), facts.into_owned(), Arc::clone(&self.node));
+            // Before anything else: a pod that is to have no rules need not be found.
+            if let Some(reason) = rules::leaves_alone(&pod, &facts, &node)? {
+                return Ok(rules::State::LeftAlone(reason));
+            }
+            let namespace = namespace?;
+            let (state, said) = in_a_thread(move || {
+                let mut said = Vec::new();
+                (treat(&pod, &facts, &node, namespace, treatment, &mut said), said)
+            })
+            .await?;
+            *warnings = said;
+            state
+        };
+        Done::Treated(treated.await)
+    }
+}
+
+/// On a thread of its own: one that could not come home from the pod's namespace must do nothing else afterwards.
+async fn in_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, RepairError> {
+    let (sender, receiver) = oneshot::channel();
+    let thread = std::thread::Builder::new().spawn(move || sender.send(work()));
+    thread.map_err(RepairError::Thread)?;
+    receiver.await.map_err(|_| RepairError::Unknown)
 }
 
 async fn until(then: Option<Instant>) {

@@ -1,12 +1,20 @@
-//! Finds a pod's network namespace on the node, by what its processes say of themselves.
+//! Finds the network namespaces of pods on the node, by the cgroups of their processes.
+//!
+//! A process is looked at through one open folder of /proc, and its namespace through one open file from the look to the
+//! use: a PID that goes to another process in between changes neither.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::net::IpAddr;
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::Mode;
+
+use super::cgroup::pod_of;
 use crate::kernel::netns::{Namespace, NamespaceError, identity};
-use crate::kernel::{self, Kernel, System};
 
 /// The processes of the node, as a /proc of its own PID namespace shows them.
 #[derive(Clone, Debug)]
@@ -14,37 +22,34 @@ pub struct Processes {
     proc: PathBuf,
 }
 
-/// Why a pod's namespace was not found.
+/// Why the namespaces of pods were not looked for.
 #[derive(Debug, thiserror::Error)]
-pub enum NotFound {
+pub enum ProcessError {
     /// The processes of the node cannot be listed.
     #[error("cannot list the node's processes in {path}: {source}. Mount the node's /proc there")]
-    Proc {
+    List {
         /// Where they were looked for.
         path: PathBuf,
         /// Why not.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// No process is one of the pod's.
-    #[error("no process on this node is one of the pod's, by its cgroup or by its address")]
-    NoProcess,
-    /// The thread is in a pod's namespace and cannot leave it.
+    /// The namespace cannot be used.
     #[error(transparent)]
-    Lost(NamespaceError),
-    /// Several namespaces have the pod's address.
-    #[error(
-        "{0} network namespaces on this node have the pod's address, and no process is the pod's by its cgroup"
-    )]
-    Ambiguous(usize),
+    Namespace(#[from] NamespaceError),
 }
 
-/// A process, and the namespace that it is in.
+/// What tells a network namespace from others: device and inode of its file.
+type Identity = (u64, u64);
+
+/// A process of a pod.
 struct Process {
-    /// When it was started, in ticks since the machine was.
+    /// The UID of the pod.
+    pod: String,
+    /// When the process was started, in ticks since the machine was.
     since: u64,
+    namespace: Identity,
+    file: File,
     path: PathBuf,
-    /// The UID of the pod that its cgroup is of.
-    pod: Option<String>,
 }
 
 impl Processes {
@@ -53,98 +58,78 @@ impl Processes {
         Processes { proc: proc.to_owned() }
     }
 
-    /// The file that stands for the pod's namespace: of the oldest process that is in a cgroup named after the pod's UID,
-    /// or else the only namespace that has all of its addresses.
+    /// The network namespaces of the pods with these UIDs: each is that of the pod's oldest process, and has no older
+    /// process of another pod. A pod without one is missing.
     ///
     /// # Errors
-    /// When there is none, or it cannot be told which.
-    pub fn namespace_of(&self, uid: &str, addresses: &[IpAddr]) -> Result<PathBuf, NotFound> {
-        // The node's own is nobody's pod.
-        let own = identity(&self.proc.join("1/ns/net"));
-        let here = identity(Path::new("/proc/self/ns/net"));
-        let mut by_namespace: BTreeMap<(u64, u64), Vec<Process>> = BTreeMap::new();
-        let failed = |source| NotFound::Proc { path: self.proc.clone(), source };
+    /// [`ProcessError::List`] if the processes cannot be listed, [`ProcessError::Namespace`] if a namespace that was
+    /// found cannot be used.
+    pub fn namespaces_of(&self, wanted: &HashSet<&str>) -> Result<HashMap<String, Namespace>, ProcessError> {
+        // Namespaces that are no pod's: the node's own, by its first process, and the agent's.
+        let no_pods = [self.proc.join("1/ns/net"), PathBuf::from("/proc/thread-self/ns/net")];
+        let no_pods = no_pods.map(|path| identity(&path));
+        let failed = |source| ProcessError::List { path: self.proc.clone(), source };
+        let mut oldest: HashMap<String, Process> = HashMap::new();
+        let mut first_of: HashMap<Identity, (u64, String)> = HashMap::new();
         for entry in fs::read_dir(&self.proc).map_err(failed)? {
             let folder = entry.map_err(failed)?.path();
-            let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            if !name.bytes().all(|c| c.is_ascii_digit()) {
-                continue;
-            }
-            let path = folder.join("ns/net");
             // A process may end while it is looked at.
-            let Some(namespace) = identity(&path).filter(|it| Some(*it) != own && Some(*it) != here) else {
+            let Some(process) = Process::look(&folder) else { continue };
+            if no_pods.contains(&Some(process.namespace)) {
                 continue;
-            };
-            let process = Process { since: since(&folder), pod: pod_of(&folder), path };
-            by_namespace.entry(namespace).or_default().push(process);
-        }
-        // A program in the pod may have made namespaces of its own: the sandbox was there before it.
-        let oldest =
-            |all: &[Process]| all.iter().min_by_key(|it| it.since).map(|it| (it.since, it.path.clone()));
-        let of_pod = by_namespace.values().filter(|all| all.iter().any(|it| it.pod.as_deref() == Some(uid)));
-        if let Some((_, path)) = of_pod.filter_map(|all| oldest(all)).min() {
-            return Ok(path);
-        }
-        // An address that was this pod's may be another's by now: a namespace with processes of a pod is that pod's.
-        let nobodys = by_namespace.values().filter(|all| all.iter().all(|it| it.pod.is_none()));
-        let mut with_addresses = Vec::new();
-        for (_, path) in nobodys.filter_map(|all| oldest(all)) {
-            if has(&path, addresses)? {
-                with_addresses.push(path);
+            }
+            let first =
+                first_of.entry(process.namespace).or_insert_with(|| (process.since, process.pod.clone()));
+            if process.since < first.0 {
+                *first = (process.since, process.pod.clone());
+            }
+            // A program in the pod may have made namespaces of its own: the sandbox was there before it.
+            let is_older = oldest.get(&process.pod).is_none_or(|known| process.since < known.since);
+            if wanted.contains(process.pod.as_str()) && is_older {
+                oldest.insert(process.pod.clone(), process);
             }
         }
-        match with_addresses.len() {
-            1 => Ok(with_addresses.remove(0)),
-            0 => Err(NotFound::NoProcess),
-            several => Err(NotFound::Ambiguous(several)),
-        }
+        let is_its_own =
+            |process: &Process| first_of.get(&process.namespace).is_some_and(|(_, pod)| *pod == process.pod);
+        let found = oldest.into_iter().filter(|(_, process)| is_its_own(process));
+        found.map(|(uid, process)| Ok((uid, Namespace::of(process.file, &process.path)?))).collect()
     }
 }
 
-fn pod_of(folder: &Path) -> Option<String> {
-    let groups = fs::read_to_string(folder.join("cgroup")).ok()?;
-    groups.lines().find_map(pod_of_group)
+impl Process {
+    /// Looks at the process of a folder of /proc. Returns `None` if it is of no pod, or has gone.
+    fn look(folder: &Path) -> Option<Process> {
+        let name = folder.file_name()?.to_str()?;
+        if !name.bytes().all(|c| c.is_ascii_digit()) {
+            return None;
+        }
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let open = nix::fcntl::open(folder, flags, Mode::empty()).ok()?;
+        let says = || Some((pod_of(&text(&open, "cgroup")?)?, since(&text(&open, "stat")?)));
+        let (pod, since) = says()?;
+        let file = file(&open, "ns/net").ok()?;
+        let namespace = file.metadata().map(|it| (it.dev(), it.ino())).ok()?;
+        // The same process has to say the same once more, now that its namespace is open.
+        (says()? == (pod.clone(), since)).then_some(())?;
+        Some(Process { pod, since, namespace, file, path: folder.join("ns/net") })
+    }
 }
 
-/// The UID in the first part of a cgroup's path that is named after a pod: below it, a container may give any names.
-/// systemd's cgroups write `_` for `-`: `kubepods-burstable-pod0123_4567.slice`; others are called `pod0123-4567`.
-fn pod_of_group(line: &str) -> Option<String> {
-    line.split('/').find_map(|part| {
-        let name = part.strip_suffix(".slice").unwrap_or(part);
-        let uid = name.strip_prefix("pod").or_else(|| name.split_once("-pod").map(|(_, uid)| uid))?;
-        (!uid.is_empty()).then(|| uid.replace('_', "-"))
-    })
+fn file(folder: &impl std::os::fd::AsFd, name: &str) -> Result<File, Errno> {
+    openat(folder, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty()).map(File::from)
 }
 
-/// The 22nd field of `stat`; the second is a name in parentheses, which may hold anything.
-fn since(folder: &Path) -> u64 {
-    let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
+/// The largest file of /proc that is read here: a line for each cgroup hierarchy.
+const LONGEST: u64 = 64 << 10;
+
+fn text(folder: &impl std::os::fd::AsFd, name: &str) -> Option<String> {
+    let mut bytes = Vec::new();
+    file(folder, name).ok()?.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The 22nd field of `stat` (proc(5), `starttime`); the second is a name in parentheses, which may hold anything.
+fn since(stat: &str) -> u64 {
     let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
     after_name.split_whitespace().nth(19).and_then(|ticks| ticks.parse().ok()).unwrap_or(u64::MAX)
-}
-
-fn has(path: &Path, addresses: &[IpAddr]) -> Result<bool, NotFound> {
-    let Ok(namespace) = Namespace::open(path) else { return Ok(false) };
-    match System::inside(namespace).addresses() {
-        Ok(there) => Ok(!addresses.is_empty() && addresses.iter().all(|address| there.contains(address))),
-        // From here on, this thread would look at everything from a pod's namespace.
-        Err(kernel::Error::Namespace(lost @ NamespaceError::Return { .. })) => Err(NotFound::Lost(lost)),
-        Err(_) => Ok(false),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cgroup_names_one_pod_whatever_a_container_calls_its_own_groups() {
-        let pod = |path: &str| pod_of_group(&format!("0::{path}"));
-        let systemd = "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod12_34.slice/cri-containerd-a.scope";
-        assert_eq!(pod(systemd).as_deref(), Some("12-34"));
-        assert_eq!(pod("/kubepods/besteffort/pod12-34/abc").as_deref(), Some("12-34"));
-        assert_eq!(pod("/../../kubepods-pod12_34.slice/x").as_deref(), Some("12-34"));
-        assert_eq!(pod("/kubepods/pod12-34/abc/pod99-99").as_deref(), Some("12-34"));
-        assert_eq!(pod("/system.slice/containerd.service"), None);
-    }
 }

@@ -1,25 +1,40 @@
 //! Sees to it that a pod has its rules, with the engine that the plugin uses.
 
-use std::net::IpAddr;
-
-use super::namespace::{NotFound, Processes};
-use crate::agent::pods::KnownPod;
+use super::namespace::ProcessError;
+use crate::agent::api::Trouble;
+use crate::agent::facts::TooLarge;
+use crate::agent::pods::{KnownPod, Stage};
 use crate::cni::decision::{Decision, Reason, by_facts};
 use crate::cni::interception::Node;
+use crate::cni::pod::PodFacts;
 use crate::config::problem::Problems;
 use crate::interception::Failure;
 use crate::kernel::System;
-use crate::kernel::netns::{Namespace, NamespaceError};
+use crate::kernel::netns::Namespace;
 use crate::verify::compare::Difference;
 
-/// What there was to do.
+/// What is done about a pod whose rules are missing or different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
-    /// Nothing: the rules are there, exactly.
+pub(super) enum Treatment {
+    /// They are put in.
+    Mend,
+    /// Where there are none at all, they are put in if no container but init containers has been started: connections
+    /// that are open would otherwise change their way. Rules that are there stay as they are.
+    MendIfUnused,
+}
+
+/// What was found and done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// The rules are there, exactly.
     Right,
     /// The rules were missing or different, and are there now.
-    Repaired,
-    /// Nothing: the pod is to have none.
+    Mended,
+    /// There are none, and the pod runs.
+    Missing,
+    /// Rules are there; nothing was compared.
+    Present,
+    /// The pod is to have none.
     LeftAlone(Reason),
 }
 
@@ -29,50 +44,84 @@ pub(super) enum RepairError {
     /// Too little is known of it.
     #[error("too little is known of the pod")]
     Unknown,
+    /// It says more than is read.
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
+    /// What is known of it was to be read from the API server.
+    #[error(transparent)]
+    Api(#[from] Trouble),
     /// Its settings are wrong.
     #[error("the pod's settings are wrong: {0}")]
     Settings(#[from] Problems),
-    /// It was not found.
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
-    /// Its namespace cannot be worked in.
-    #[error(transparent)]
-    Namespace(#[from] NamespaceError),
+    /// Namespaces cannot be looked for.
+    #[error("{0}")]
+    Processes(std::sync::Arc<ProcessError>),
+    /// It has no process.
+    #[error("no process on this node is one of the pod's, by the UID in the name of its cgroup")]
+    NoProcess,
+    /// No thread could be started.
+    #[error("cannot start a thread for the pod: {0}")]
+    Thread(std::io::Error),
     /// The rules were not applied or not read.
     #[error(transparent)]
     Rules(#[from] Failure),
-    /// They were applied, and somebody else changes them.
+    /// They were applied, and another program changes them.
     #[error("the rules were applied and are others already; missing (+) and unexpected (-):\n{0}")]
     Fought(Difference),
 }
 
-/// Compares the rules of a pod with what they should be, mends them and compares again. Blocks.
+/// Decides whether a pod is to have rules, compares them with what they should be and treats what differs. Blocks.
 ///
 /// # Errors
-/// When the pod still has not its rules.
-pub(super) fn ensure(pod: &KnownPod, node: &Node, processes: &Processes) -> Result<Outcome, RepairError> {
-    if let Some(reason) = node.leaves_alone(&pod.name()) {
-        return Ok(Outcome::LeftAlone(reason));
+/// [`RepairError`] if the pod still has not its rules. `warnings` holds what the operator should know either way.
+pub(super) fn treat(
+    pod: &KnownPod,
+    facts: &PodFacts,
+    node: &Node,
+    namespace: Option<Namespace>,
+    treatment: Treatment,
+    warnings: &mut Vec<String>,
+) -> Result<State, RepairError> {
+    if let Some(reason) = leaves_alone(pod, facts, node)? {
+        return Ok(State::LeftAlone(reason));
     }
-    match by_facts(&pod.facts) {
-        Decision::Intercept => {}
-        Decision::Skip(reason) => return Ok(Outcome::LeftAlone(reason)),
-        Decision::Unknown => return Err(RepairError::Unknown),
-    }
-    let Some(mut rules) = node.rules_of(&pod.facts)? else { return Ok(Outcome::LeftAlone(Reason::ModeNone)) };
-    let uid = pod.facts.uid.clone().unwrap_or_default();
-    let path = processes.namespace_of(&uid, &addresses(pod))?;
-    let mut kernel = System::inside(Namespace::open(&path)?);
-    if rules.compare(&mut kernel)?.difference.is_none() {
-        return Ok(Outcome::Right);
-    }
-    rules.install(&mut kernel)?;
-    let left = rules.compare(&mut kernel)?.difference;
-    if left.is_none() { Ok(Outcome::Repaired) } else { Err(RepairError::Fought(left)) }
+    let Some(mut rules) = node.rules_of(facts)? else { return Ok(State::LeftAlone(Reason::ModeNone)) };
+    let mut kernel = System::inside(namespace.ok_or(RepairError::NoProcess)?);
+    let mut look = || -> Result<State, RepairError> {
+        if treatment == Treatment::MendIfUnused {
+            if rules.is_any_installed(&mut kernel)? {
+                return Ok(State::Present);
+            }
+            if pod.stage != Stage::Initialising {
+                return Ok(State::Missing);
+            }
+        } else if rules.compare(&mut kernel)?.difference.is_none() {
+            return Ok(State::Right);
+        }
+        rules.install(&mut kernel)?;
+        let left = rules.compare(&mut kernel)?.difference;
+        if left.is_none() { Ok(State::Mended) } else { Err(RepairError::Fought(left)) }
+    };
+    let state = look();
+    warnings.append(&mut rules.warned);
+    state
 }
 
-fn addresses(pod: &KnownPod) -> Vec<IpAddr> {
-    let Some(status) = &pod.object.status else { return Vec::new() };
-    let all = status.pod_ips.iter().flatten().map(|it| it.ip.as_str()).chain(status.pod_ip.as_deref());
-    all.filter_map(|text| text.parse().ok()).collect()
+/// Why the pod is to have no rules, if so.
+///
+/// # Errors
+/// [`RepairError::Unknown`] if that cannot be told.
+pub(super) fn leaves_alone(
+    pod: &KnownPod,
+    facts: &PodFacts,
+    node: &Node,
+) -> Result<Option<Reason>, RepairError> {
+    if let Some(reason) = node.leaves_alone(&pod.name) {
+        return Ok(Some(reason));
+    }
+    match by_facts(facts) {
+        Decision::Intercept => Ok(None),
+        Decision::Skip(reason) => Ok(Some(reason)),
+        Decision::Unknown => Err(RepairError::Unknown),
+    }
 }

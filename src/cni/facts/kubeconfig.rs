@@ -11,16 +11,18 @@ use crate::cni::pod::{PodFacts, PodName};
 /// The reason why it does not say.
 #[cfg(feature = "agent")]
 pub(super) fn pod(file: &Path, pod: &PodName, patience: Duration) -> Result<PodFacts, String> {
-    use crate::agent::{facts, watch::Source};
+    use crate::agent::api::{Source, Target};
+    use crate::agent::facts;
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| error.to_string())?;
     let asked = async {
         let source = Source { kubeconfig: Some(file.to_owned()), node: String::new() };
-        let client = source.client().await.map_err(|trouble| trouble.to_string())?;
-        let pods = kube::Api::namespaced(client, &pod.namespace);
-        let found = pods.get_opt(&pod.name).await.map_err(|error| error.to_string())?;
-        found.map(|pod| facts::facts(&pod)).ok_or_else(|| "the API server knows no such pod".to_owned())
+        let server = source.client().await.map_err(|trouble| trouble.to_string())?;
+        let target = Target { namespace: &pod.namespace, name: &pod.name };
+        let found = server.pod(target).await.map_err(|trouble| trouble.to_string())?;
+        let found = found.ok_or_else(|| "the API server knows no such pod".to_owned())?;
+        facts::facts(&found).map_err(|error| error.to_string())
     };
     // The timeout has to be made where there is a clock.
     let answer = runtime.block_on(async { tokio::time::timeout(patience, asked).await });
