@@ -428,6 +428,16 @@ mod agent {
     }
 
     #[test]
+    fn every_event_of_a_pod_is_documented() {
+        let document = text("docs/cni.md");
+        for (_, name, kind) in mesh_intercept::agent::events::EventReason::ALL {
+            let line =
+                document.lines().find(|line| line.starts_with("| `") && line.contains(&format!("`{name}`")));
+            assert!(line.is_some_and(|line| line.contains(&format!("| {kind} |"))), "{name} {kind}");
+        }
+    }
+
+    #[test]
     fn the_agent_understands_every_overlay() {
         for platform in names("overlays") {
             let options = options(&Applied::on(&platform));

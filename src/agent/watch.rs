@@ -26,7 +26,8 @@ const WATCH: Duration = Duration::from_secs(240);
 const GRACE: Duration = Duration::from_secs(10);
 /// How soon a watch may follow the one before, and a question may end a pause.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon a list may follow the one before because a pod was asked for in vain.
+/// How long a watch has to have shown nothing before a pod that was asked for in vain makes the agent list again: one that
+/// is still sending would only be made to begin anew.
 const LIST_AGAIN: Duration = Duration::from_secs(10);
 /// The first pause after a failure; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -42,7 +43,7 @@ pub async fn follow(source: Source, pods: Arc<Pods>, repair: Repair, metrics: Ar
         repair,
         metrics,
         version: None,
-        listed: None,
+        shown: None,
         trouble: None,
         pause: FIRST_PAUSE,
     };
@@ -60,8 +61,8 @@ struct Follower {
     metrics: Arc<Metrics>,
     /// The version of the pods that were read: where a watch goes on. Nothing when they have to be listed.
     version: Option<String>,
-    /// When they were listed last.
-    listed: Option<Instant>,
+    /// When the server showed something last: a list, or an event.
+    shown: Option<Instant>,
     /// What was wrong when the server was asked last.
     trouble: Option<Trouble>,
     /// The next pause.
@@ -101,7 +102,7 @@ impl Follower {
 
     /// Reads the pods page by page. Returns the version that the list is of.
     async fn list(&mut self, api: &ApiServer) -> Result<String, Trouble> {
-        self.listed = Some(Instant::now());
+        self.shown = Some(Instant::now());
         let mut names = self.pods.begin_list();
         let mut next = String::new();
         loop {
@@ -131,7 +132,7 @@ impl Follower {
                 event = events.next() => event,
                 () = sleep_until(end) => return Err(Trouble::Silent),
                 () = pods.missed() => {
-                    if self.listed.is_some_and(|at| at.elapsed() < LIST_AGAIN) {
+                    if self.shown.is_some_and(|at| at.elapsed() < LIST_AGAIN) {
                         continue;
                     }
                     debug!("a pod was asked for that the watch has not shown: listing again");
@@ -147,6 +148,7 @@ impl Follower {
     }
 
     fn take(&mut self, event: Event) -> Result<(), Trouble> {
+        self.shown = Some(Instant::now());
         let version = match event {
             Event::Changed(pod) => {
                 let version = pod.metadata.resource_version.clone();
