@@ -412,8 +412,25 @@ mod agent {
         let known = [options.endpoints.health, options.endpoints.monitoring];
         assert_eq!(numbers, known.map(|port| u64::from(port.unwrap())));
         assert!(ports.iter().all(|port| port["hostPort"] == port["containerPort"]));
-        for (probe, path) in [("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")] {
+        for (probe, path) in
+            [("startupProbe", "/healthz"), ("livenessProbe", "/healthz"), ("readinessProbe", "/readyz")]
+        {
             assert_eq!(applied.agent()[probe]["httpGet"], json!({"path": path, "port": "health"}));
+        }
+    }
+
+    /// Each start was an event of the kind Warning: kubelet asked before the agent could be ready, and was told no.
+    #[test]
+    fn a_start_in_order_is_asked_nothing_that_is_answered_with_no() {
+        for applied in [Applied::new(), Applied::with("delete"), Applied::with("uninstall")] {
+            let seconds = |probe: &str, key: &str| applied.agent()[probe][key].as_u64().unwrap_or_default();
+            assert!(seconds("startupProbe", "initialDelaySeconds") >= 1, "the agent has to listen before");
+            // Unready answers are held back for 3 seconds.
+            assert!(seconds("readinessProbe", "timeoutSeconds") > 3);
+            // Others may have a busy node.
+            assert!(
+                seconds("startupProbe", "periodSeconds") * seconds("startupProbe", "failureThreshold") >= 60
+            );
         }
     }
 
