@@ -75,6 +75,21 @@ fn what_others_take_away_comes_back() {
     });
 }
 
+/// The documentation showed keys that the agent does not write, and another order.
+#[test]
+fn the_documented_entry_is_the_one_that_the_manifests_make_it_write() {
+    let text = include_str!("../docs/cni.md");
+    let (_, text) = text.split_once("With the manifests as they are it writes:\n\n```json\n").unwrap();
+    let documented: Value = serde_json::from_str(text.split_once("```").unwrap().0).unwrap();
+    let (_server, agent) = start(&["--exclude-namespaces=kube-system", "--pod-namespace=mesh-intercept"]);
+    wait_until("it is installed", || has_entry(&agent));
+    let list: Value = serde_json::from_slice(&fs::read(network(&agent)).unwrap()).unwrap();
+    let run = agent.folder.path().join("run");
+    let written = list["plugins"][1].to_string().replace(run.to_str().unwrap(), "/var/run/mesh-intercept");
+    // The agent of a test logs more than others.
+    assert_eq!(written.replace("debug", "info"), documented.to_string());
+}
+
 #[test]
 fn an_agent_that_ends_leaves_everything_in_place() {
     let (_server, mut agent) = start(&[]);

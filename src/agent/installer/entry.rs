@@ -31,12 +31,16 @@ impl Entry {
     /// # Errors
     /// When it is no object, or the type is no file name.
     pub fn new(configuration: Value, kind: &str) -> Result<Entry, EntryError> {
-        let Value::Object(mut members) = configuration else { return Err(EntryError::NotObject) };
+        let Value::Object(mut rest) = configuration else { return Err(EntryError::NotObject) };
         if kind.is_empty() || kind.starts_with('.') || kind.contains(['/', '\0']) {
             return Err(EntryError::Kind(kind.to_owned()));
         }
-        let version = members.shift_remove("cniVersion");
+        let version = rest.shift_remove("cniVersion");
+        rest.shift_remove("type");
+        // The first key of an entry is what everybody looks for.
+        let mut members = Map::new();
         members.insert("type".to_owned(), kind.into());
+        members.extend(rest);
         Ok(Entry { kind: kind.to_owned(), value: Value::Object(members), version })
     }
 
