@@ -51,8 +51,10 @@ pub struct Install {
     pub conf_name: Option<String>,
     /// Is the plugin one of a chain, or a configuration of its own?
     pub chained: bool,
-    /// The name of a copy of the primary configuration in front of it, which the agent owns; nothing for no copy.
-    pub owned_config: Option<String>,
+    /// Does the entry always go into a copy of the primary configuration, which the agent owns?
+    pub owned_config: bool,
+    /// The name of that copy, and of one that is needed anyhow; nothing for one that sorts before the original.
+    pub copy_name: Option<String>,
     /// The runtime's configuration folder, as the agent sees it.
     pub net_directory: PathBuf,
     /// The runtime's folder of plugins, as the agent sees it.
@@ -193,15 +195,16 @@ fn install(reader: &mut Reader, level: LevelFilter) -> Install {
     if owned && !chained {
         reader.fault(&OWNED_CONFIG, "true", "a copy of the primary configuration needs --chained-cni-plugin");
     }
-    let owned_name = reader.parsed(&OWNED_CONFIG_FILENAME, |text| match file_name(text)? {
-        Some(name) if name.ends_with(".conflist") => Ok(name),
-        _ => Err("it has to end with .conflist".to_owned()),
+    let copy_name = reader.parsed(&OWNED_CONFIG_FILENAME, |text| match file_name(text)? {
+        Some(name) if !name.ends_with(".conflist") => Err("it has to end with .conflist".to_owned()),
+        name => Ok(name),
     });
     let excluded = reader.text(&EXCLUDE_NAMESPACES).unwrap_or_default();
     Install {
         conf_name: reader.parsed(&CONF_NAME, file_name),
         chained,
-        owned_config: owned.then_some(owned_name),
+        owned_config: owned,
+        copy_name,
         net_directory: reader.parsed(&NET_DIRECTORY, absolute),
         bin_directory: reader.parsed(&BIN_DIRECTORY, absolute),
         plugin: reader.parsed(&PLUGIN, plugin),

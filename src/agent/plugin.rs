@@ -76,17 +76,13 @@ impl Installed {
     /// When they contradict each other.
     pub(super) fn new(options: &Options) -> Result<Installed, String> {
         let install = &options.install;
-        let copy = install.owned_config.clone();
-        let chain = Chain {
-            primary: install.conf_name.clone(),
-            copy: copy.clone().unwrap_or_else(|| Chain::default().copy),
-        };
-        let mode = match (install.chained, copy) {
+        let chain = Chain { primary: install.conf_name.clone(), copy: install.copy_name.clone() };
+        let mode = match (install.chained, install.owned_config) {
             (false, _) => Mode::Standalone {
                 name: install.conf_name.clone().unwrap_or_else(|| DEFAULT_STANDALONE.to_owned()),
             },
-            (true, Some(_)) => Mode::OwnedCopy(chain),
-            (true, None) => Mode::Chained(chain),
+            (true, true) => Mode::OwnedCopy(chain),
+            (true, false) => Mode::Chained(chain),
         };
         let entry = Entry::new(entry(options), installed::DEFAULT_KIND).map_err(|error| error.to_string())?;
         let program = Program { source: install.plugin.clone(), folder: install.bin_directory.clone() };
@@ -119,7 +115,7 @@ impl Installation for Installed {
         let outcome = installer.ensure().map_err(|error| self.not_installed(&error))?;
         let message = match outcome.state {
             State::Installed(_) => return Ok(!outcome.changed.is_empty()),
-            State::Waiting(awaited) => format!("there is no network configuration to join yet ({awaited:?})"),
+            State::Waiting(awaited) => format!("{}: {awaited}", self.folders[0].display()),
             State::GivingWay { file, .. } => {
                 format!("another program keeps rewriting {}: giving way to it for a while", file.display())
             }

@@ -15,7 +15,8 @@ use crate::document::{documents, spans, top};
 use crate::shell::commands;
 
 /// Flags in the text that belong to other programs: kubelet, scripts/bench, and any.
-const FLAGS_OF_OTHERS: [&str; 4] = ["register-with-taints", "alone", "help", "version"];
+const FLAGS_OF_OTHERS: [&str; 6] =
+    ["register-with-taints", "multus-conf-file", "multus-master-cni-file-name", "alone", "help", "version"];
 
 /// The commands that the program knows, each with the name under which its flags are listed.
 fn verbs() -> BTreeMap<String, &'static str> {

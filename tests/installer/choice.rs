@@ -83,22 +83,58 @@ fn a_single_plugin_is_left_alone_and_a_list_of_ours_put_in_front() {
     assert_eq!(node.names(), ["10-net.conflist"]);
 }
 
+/// Our copy was called 02-mesh-intercept.conflist whatever the primary's name was, and no flag helped.
 #[test]
-fn a_copy_that_would_not_be_read_is_refused() {
-    let mut node = Node::new(&[("01-net.conf", CONF)]);
-    let refusal = node.refusal();
-    assert!(refusal.contains(COPY) && refusal.contains("sort before 01-net.conf"), "{refusal}");
+fn a_copy_is_given_a_name_that_the_runtime_reads_before_the_original() {
+    for (primary, copy) in [
+        ("10-net.conf", COPY),
+        ("NET.conf", COPY),
+        ("02-a.conf", "00-mesh-intercept.conflist"),
+        ("01-x.conf", "00-mesh-intercept.conflist"),
+        ("00-cilium.conf", "!mesh-intercept.conflist"),
+        ("!eager.conf", "!!mesh-intercept.conflist"),
+    ] {
+        let mut node = Node::new(&[(primary, CONF)]);
+        assert_eq!(node.install(), copy, "{primary}");
+        assert_eq!(node.names(), [copy, primary]);
+        assert_eq!(node.types(copy), ["bridge", "mesh-intercept-cni"]);
+        node.uninstall();
+        assert_eq!(node.files(), [(primary.to_owned(), CONF.to_owned())]);
 
+        let list = primary.replace(".conf", ".conflist");
+        let mut node = Node::in_mode(owned_copy(), &[(&list, &plain("net"))]);
+        assert_eq!(node.install(), copy, "{list}");
+        node.uninstall();
+        assert_eq!(node.files(), [(list, plain("net"))]);
+    }
+}
+
+#[test]
+fn a_copy_moves_in_front_of_a_new_primary() {
     let mut node = Node::in_mode(owned_copy(), &[("10-net.conflist", &plain("net"))]);
-    node.install();
-    node.write("00-new.conflist", &plain("new"));
-    assert!(node.refusal().contains("sort before 00-new.conflist"));
-    node.change(|options, _| {
-        let copy = "00-mesh.conflist".to_owned();
-        options.mode = Mode::OwnedCopy(Chain { copy, primary: None });
-    });
-    assert_eq!(node.install(), "00-mesh.conflist");
-    assert_eq!(node.names(), ["00-mesh.conflist", "00-new.conflist", "10-net.conflist"]);
+    assert_eq!(node.install(), COPY);
+    node.write("01-new.conflist", &plain("new"));
+    assert!(!node.installer.is_installed().unwrap());
+    assert_eq!(node.install(), "00-mesh-intercept.conflist");
+    assert_eq!(node.names(), ["00-mesh-intercept.conflist", "01-new.conflist", "10-net.conflist"]);
+    node.remove("01-new.conflist");
+    assert_eq!(node.install(), COPY);
+    assert_eq!(node.names(), [COPY, "10-net.conflist"]);
+}
+
+#[test]
+fn a_name_that_was_given_and_would_not_be_read_is_refused_with_one_that_is() {
+    let given = |name: &str| Chain { copy: Some(name.to_owned()), primary: None };
+    let mut node = Node::in_mode(Mode::Chained(given("10-mesh.conflist")), &[("01-net.conf", CONF)]);
+    let refusal = node.refusal();
+    assert!(refusal.contains("10-mesh.conflist") && refusal.contains("before 01-net.conf"), "{refusal}");
+    let name = refusal.rsplit(' ').next().unwrap().to_owned();
+    node.change(|options, _| options.mode = Mode::Chained(given(&name)));
+    assert_eq!(node.install(), name);
+
+    let mut node = Node::new(&[(" blank.conf", CONF)]);
+    let refusal = node.refusal();
+    assert!(refusal.contains("before  blank.conf: rename that file"), "{refusal}");
 }
 
 #[test]
@@ -160,15 +196,14 @@ fn whatever_the_mode_was_uninstalling_removes_no_file_of_others() {
 
 #[test]
 fn a_name_in_use_by_others_is_refused() {
-    let mut node =
-        Node::in_mode(owned_copy(), &[(COPY, &plain("theirs")), ("10-net.conflist", &plain("net"))]);
-    // It sorts first: it is the primary configuration, and cannot be a copy of itself.
-    assert!(node.refusal().contains(COPY));
-    let mut node = Node::in_mode(
-        Mode::OwnedCopy(Chain { primary: Some("10-net.conflist".to_owned()), ..Chain::default() }),
-        &[(COPY, &plain("theirs")), ("10-net.conflist", &plain("net"))],
-    );
+    let files = [(COPY, &*plain("theirs")), ("10-net.conflist", &plain("net"))];
+    let (primary, copy) = (Some("10-net.conflist".to_owned()), Some(COPY.to_owned()));
+    let mut node = Node::in_mode(Mode::OwnedCopy(Chain { primary: primary.clone(), copy }), &files);
     assert!(node.refusal().contains("was not written by this agent"));
+    // The agent takes another one by itself.
+    let mut node = Node::in_mode(Mode::OwnedCopy(Chain { primary, copy: None }), &files);
+    assert_eq!(node.install(), "00-mesh-intercept.conflist");
+    assert_eq!(node.read(COPY), plain("theirs"));
     let mut node = Node::in_mode(standalone(), &[("YYY-mesh-intercept.conf", CONF)]);
     assert!(node.refusal().contains("was not written by this agent"));
 }
@@ -339,12 +374,13 @@ fn names_that_cannot_be_used_are_refused_at_once() {
         options.mode = mode;
         Installer::new(options).unwrap_err()
     };
-    let copy = |name: &str| Mode::OwnedCopy(Chain { copy: name.to_owned(), primary: None });
+    let copy = |name: &str| Mode::OwnedCopy(Chain { copy: Some(name.to_owned()), primary: None });
     for name in ["", "x", "a/b.conflist", ".hidden.conflist", "x.conf"] {
         assert!(matches!(refuse(copy(name)), OptionsError::Name { .. }), "{name}");
     }
     assert!(matches!(refuse(primary("10-net.json")), OptionsError::Name { .. }));
-    assert_eq!(refuse(primary(COPY)), OptionsError::Same(COPY.to_owned()));
+    let same = Chain { copy: Some(COPY.to_owned()), primary: Some(COPY.to_owned()) };
+    assert_eq!(refuse(Mode::OwnedCopy(same)), OptionsError::Same(COPY.to_owned()));
     let list = Mode::Standalone { name: "x.conflist".to_owned() };
     assert!(matches!(refuse(list), OptionsError::Name { .. }));
 }

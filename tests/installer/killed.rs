@@ -138,3 +138,47 @@ fn an_uninstallation() {
         },
     );
 }
+
+#[test]
+fn an_installation_beside_a_folder_of_plugins() {
+    let plain = list("net", &[BRIDGE]);
+    kill_everywhere(
+        "install",
+        || {
+            let node = node(&[("10-net.conflist", &plain)]);
+            fs::create_dir(node.path("net")).unwrap();
+            fs::write(node.path("net").join("1.conf"), r#"{"type":"tuning"}"#).unwrap();
+            node
+        },
+        |node, context| {
+            assert_eq!(node.read("10-net.conflist"), plain, "{context}");
+            if node.path(COPY).exists() {
+                assert_eq!(node.types(COPY), ["bridge", "tuning", KIND], "{context}");
+                assert_the_program_is_there(node, context);
+            }
+        },
+    );
+}
+
+#[test]
+fn an_uninstallation_from_a_file_of_multus() {
+    let plain = list("net", &[BRIDGE]);
+    let multus = |network: &str| format!(r#"{{"type":"multus","name":"m","delegates":[{network}]}}"#);
+    kill_everywhere(
+        "uninstall",
+        || {
+            let mut node = node(&[("10-net.conflist", &plain)]);
+            assert!(matches!(node.ensure().state, State::Installed(_)));
+            node.write("00-multus.conf", &multus(&chained("net")));
+            node
+        },
+        |node, context| {
+            is_one_of(&node.read("10-net.conflist"), &[&plain, &chained("net")], context);
+            let called = node.read("00-multus.conf");
+            is_one_of(&called, &[&multus(&plain), &multus(&chained("net"))], context);
+            if called.contains(KIND) {
+                assert_the_program_is_there(node, context);
+            }
+        },
+    );
+}

@@ -18,5 +18,7 @@ mod deed;
 mod disk;
 mod documents;
 mod killed;
+mod multus;
 mod node;
+mod pieces;
 mod racing;

@@ -129,7 +129,8 @@ impl Node {
 
     /// All files with what is in them.
     pub fn files(&self) -> Vec<(String, String)> {
-        self.names().into_iter().map(|name| (name.clone(), self.read(&name))).collect()
+        let files = self.names().into_iter().filter(|name| !self.path(name).is_dir());
+        files.map(|name| (name.clone(), self.read(&name))).collect()
     }
 
     pub fn ensure(&mut self) -> Outcome {

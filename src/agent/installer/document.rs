@@ -10,8 +10,12 @@
 
 use serde_json::Value;
 
+use super::beside::{Beside, ONLY_INLINED, only_inlined};
 use super::entry::Entry;
+pub use super::flaw::{Flaw, text_of};
 use super::members::Members;
+use super::plugin::Plugin;
+pub use super::single::Single;
 use super::splice::{Edit, range_of, splice};
 use super::style::Style;
 use super::version::CniVersion;
@@ -23,64 +27,6 @@ pub const COPY_OF: &str = "mesh-intercept-copy-of";
 /// gives.
 pub const NAMELESS: &str = "k8s-pod-network";
 
-/// Why a file is no network configuration that a runtime takes, or none that can be edited.
-#[derive(Debug, thiserror::Error)]
-pub enum Flaw {
-    /// It cannot be read at all.
-    #[error("it cannot be read: {0}")]
-    Unreadable(String),
-    /// Nothing is in it.
-    #[error("it is empty")]
-    Empty,
-    /// Its bytes are no text.
-    #[error("it is not UTF-8: {0}")]
-    Encoding(#[from] std::str::Utf8Error),
-    /// Its text is no JSON.
-    #[error("it is not JSON: {0}")]
-    Json(#[from] serde_json::Error),
-    /// It is JSON, and something else than an object.
-    #[error("it is not a JSON object")]
-    NotObject,
-    /// A list without a name.
-    #[error("the list has no name")]
-    Nameless,
-    /// A version that is not text.
-    #[error("its cniVersion is not a string")]
-    Version,
-    /// A list without plugins.
-    #[error("the list has no plugins")]
-    NoPlugins,
-    /// Plugins that are no array.
-    #[error("its plugins are not an array")]
-    NotArray,
-    /// A plugin that is no object, or has no type.
-    #[error("plugin {0} of the list has no type")]
-    Typeless(usize),
-    /// A single plugin without a type.
-    #[error("the plugin has no type")]
-    NoType,
-    /// The text after the edit does not say what it should. This is a mistake in this program.
-    #[error("its text cannot be edited safely: please report it with the file")]
-    Splice,
-}
-
-/// The text of a file.
-///
-/// # Errors
-/// When it is empty, or no UTF-8.
-pub fn text_of(bytes: &[u8]) -> Result<&str, Flaw> {
-    let text = std::str::from_utf8(bytes)?;
-    if text.trim().is_empty() { Err(Flaw::Empty) } else { Ok(text) }
-}
-
-/// One plugin of a list.
-#[derive(Clone, Debug)]
-struct Plugin<'t> {
-    raw: &'t str,
-    kind: String,
-    value: Value,
-}
-
 /// A list of plugins that are called one after the other: a `.conflist`.
 #[derive(Clone, Debug)]
 pub struct List<'t> {
@@ -91,36 +37,49 @@ pub struct List<'t> {
     /// Just after the brace with which the object begins.
     inside: usize,
     plugins: Vec<Plugin<'t>>,
+    /// Plugins that are called after these, and are files of their own.
+    beside: Vec<Plugin<'t>>,
+    plugins_text: Option<&'t str>,
+    only_inlined_text: Option<&'t str>,
     copy_of: Option<String>,
 }
 
 impl<'t> List<'t> {
-    /// Reads a list.
+    /// Reads a list whose plugins are all in it.
     ///
     /// # Errors
     /// When a runtime would not take it either.
     pub fn parse(text: &'t str) -> Result<List<'t>, Flaw> {
+        List::read(text, Vec::new())
+    }
+
+    /// Reads a list with the plugins of the folder beside it.
+    ///
+    /// # Errors
+    /// When a runtime would not take it either.
+    pub fn parse_with(text: &'t str, beside: &'t Beside) -> Result<List<'t>, Flaw> {
+        List::read(text, beside.plugins()?)
+    }
+
+    fn read(text: &'t str, beside: Vec<Plugin<'t>>) -> Result<List<'t>, Flaw> {
         let members = Members::parse(text)?;
         let name = members.string("name")?.filter(|name| !name.is_empty()).ok_or(Flaw::Nameless)?;
-        let plugins = members.last("plugins").ok_or(Flaw::NoPlugins)?;
         let mut version = members.version()?;
         for other in members.strings("cniVersions")? {
             version = version.max(CniVersion::parse(&other));
         }
-        let raws = match plugins {
-            "null" => return Err(Flaw::NoPlugins),
-            _ if !plugins.starts_with('[') => return Err(Flaw::NotArray),
-            _ => super::members::elements(plugins)?,
+        only_inlined(&members)?;
+        let plugins_text = members.last("plugins");
+        let raws = match plugins_text {
+            None if !beside.is_empty() => Vec::new(),
+            None | Some("null") => return Err(Flaw::NoPlugins),
+            Some(text) if !text.starts_with('[') => return Err(Flaw::NotArray),
+            Some(text) => super::members::elements(text)?,
         };
-        if raws.is_empty() {
+        if raws.is_empty() && plugins_text.is_some() {
             return Err(Flaw::NoPlugins);
         }
-        let plugin = |(index, raw): (usize, &'t str)| {
-            let value: Value = serde_json::from_str(raw)?;
-            let kind = value.get("type").and_then(Value::as_str).filter(|kind| !kind.is_empty());
-            let kind = kind.ok_or(Flaw::Typeless(index + 1))?.to_owned();
-            Ok(Plugin { raw, kind, value })
-        };
+        let plugin = |(index, raw): (usize, &'t str)| Plugin::read(raw)?.ok_or(Flaw::Typeless(index + 1));
         Ok(List {
             text,
             name,
@@ -128,6 +87,9 @@ impl<'t> List<'t> {
             version_text: members.last("cniVersion"),
             inside: members.inside,
             plugins: raws.into_iter().enumerate().map(plugin).collect::<Result<_, Flaw>>()?,
+            beside,
+            plugins_text,
+            only_inlined_text: members.last(ONLY_INLINED),
             copy_of: members.string(COPY_OF).ok().flatten(),
         })
     }
@@ -150,6 +112,21 @@ impl<'t> List<'t> {
     /// Is a plugin of this type in it?
     pub fn has(&self, kind: &str) -> bool {
         self.plugins.iter().any(|plugin| plugin.kind == kind)
+    }
+
+    /// The types of its plugins, in the order in which they are called.
+    pub fn kinds(&self) -> impl Iterator<Item = &str> {
+        self.plugins.iter().chain(&self.beside).map(|plugin| plugin.kind.as_str())
+    }
+
+    /// Can our entry be the last one that is called, by an edit of the list alone?
+    pub fn is_whole(&self) -> bool {
+        self.beside.is_empty()
+    }
+
+    /// The text of its first plugin.
+    pub(super) fn first(&self) -> Option<&'t str> {
+        self.plugins.first().map(|plugin| plugin.raw)
     }
 
     /// The text with this entry in it once. An entry of the same type that is there already keeps its place, and its
@@ -178,7 +155,8 @@ impl<'t> List<'t> {
     }
 
     /// A copy of this list with the entry in it, marked as a copy of the file `source`. A version that knows no chain
-    /// is raised to [`CniVersion::OLDEST_CHAIN`].
+    /// is raised to [`CniVersion::OLDEST_CHAIN`]. Plugins that are files of their own are in the copy, before our entry,
+    /// and it says that there are no others.
     ///
     /// # Errors
     /// [`Flaw::Splice`], never by what is in the file.
@@ -186,27 +164,48 @@ impl<'t> List<'t> {
         let rest = &self.text[self.inside..];
         let gap = &rest[..rest.len() - rest.trim_start().len()];
         let colon = if self.text.contains("\":\"") && !self.text.contains("\": ") { ":" } else { ": " };
-        let mut edits = self.insertion(entry);
-        let mut key = |key: &str, value: &str| {
-            let text = format!("{gap}\"{key}\"{colon}{},", Value::from(value));
-            edits.push(Edit { range: self.inside..self.inside, text });
+        let mut edits = if self.is_whole() { self.insertion(entry) } else { Vec::new() };
+        let mut set = |key: &str, old: Option<&str>, value: String| {
+            let new =
+                Edit { range: self.inside..self.inside, text: format!("{gap}\"{key}\"{colon}{value},") };
+            edits.push(old.map_or(new, |old| Edit { range: range_of(self.text, old), text: value }));
         };
-        key(COPY_OF, source);
+        set(COPY_OF, None, Value::from(source).to_string());
         let raised = (!self.version.can_chain()).then_some(CniVersion::OLDEST_CHAIN);
-        match (raised, self.version_text) {
-            (None, _) => {}
-            (Some(version), None) => key("cniVersion", version),
-            (Some(version), Some(old)) => {
-                edits.push(Edit { range: range_of(self.text, old), text: Value::from(version).to_string() });
-            }
+        if let Some(version) = raised {
+            set("cniVersion", self.version_text, Value::from(version).to_string());
+        }
+        if !self.is_whole() {
+            set(ONLY_INLINED, self.only_inlined_text, Value::from(true).to_string());
+            set("plugins", self.plugins_text, self.gathered(entry));
         }
         self.checked(splice(self.text, edits), |list| {
             list[COPY_OF] = source.into();
             if let Some(version) = raised {
                 list["cniVersion"] = version.into();
             }
-            insert(list, entry);
+            if self.is_whole() {
+                insert(list, entry);
+            } else {
+                list[ONLY_INLINED] = true.into();
+                let others = self.others(entry.kind()).map(|plugin| plugin.value.clone());
+                list["plugins"] = others.chain([entry.value().clone()]).collect();
+            }
         })
+    }
+
+    /// All plugins that are not of this type, in the order in which they are called.
+    fn others(&self, kind: &str) -> impl Iterator<Item = &Plugin<'t>> {
+        self.plugins.iter().chain(&self.beside).filter(move |plugin| plugin.kind != kind)
+    }
+
+    /// The array of all plugins, those that are files of their own included, and the entry at its end.
+    fn gathered(&self, entry: &Entry) -> String {
+        let (unit, line) = Style::of_document(self.text);
+        let gap = format!("{line}{unit}{unit}");
+        let raws = self.others(entry.kind()).map(|plugin| plugin.raw.to_owned());
+        let all: Vec<_> = raws.chain([entry.value().to_string()]).collect();
+        format!("[{gap}{}{line}{unit}]", all.join(&format!(",{gap}")))
     }
 
     fn insertion(&self, entry: &Entry) -> Vec<Edit> {
@@ -283,64 +282,5 @@ fn insert(list: &mut Value, entry: &Entry) {
 fn remove(list: &mut Value, kind: &str) {
     if let Some(plugins) = list.get_mut("plugins").and_then(Value::as_array_mut) {
         plugins.retain(|plugin| !is_ours(plugin, kind));
-    }
-}
-
-/// The configuration of one plugin alone: a `.conf`.
-#[derive(Clone, Debug)]
-pub struct Single<'t> {
-    text: &'t str,
-    kind: String,
-    name: Option<String>,
-    version: CniVersion,
-    version_text: Option<&'t str>,
-}
-
-impl<'t> Single<'t> {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// When a runtime would not take it either.
-    pub fn parse(text: &'t str) -> Result<Single<'t>, Flaw> {
-        let members = Members::parse(text)?;
-        Ok(Single {
-            text: text.trim(),
-            kind: members.string("type")?.filter(|kind| !kind.is_empty()).ok_or(Flaw::NoType)?,
-            name: members.string("name")?.filter(|name| !name.is_empty()),
-            version: members.version()?,
-            version_text: members.last("cniVersion"),
-        })
-    }
-
-    /// The plugin's type: the name of its program.
-    pub fn kind(&self) -> &str {
-        &self.kind
-    }
-
-    /// The version of the CNI specification.
-    pub fn version(&self) -> &CniVersion {
-        &self.version
-    }
-
-    /// A list of this plugin and the entry, marked as a copy of the file `source`. The list has the plugin's name and
-    /// version; the plugin's own text is in it as it is, further to the right.
-    ///
-    /// # Errors
-    /// [`Flaw::Splice`], never by what is in the file.
-    pub fn copied(&self, source: &str, entry: &Entry) -> Result<String, Flaw> {
-        let (unit, line) = Style::of_document(self.text);
-        let version = match self.version_text {
-            Some(text) if self.version.can_chain() => text.to_owned(),
-            _ => Value::from(CniVersion::OLDEST_CHAIN).to_string(),
-        };
-        let name = Value::from(self.name.as_deref().unwrap_or(NAMELESS));
-        let inner = format!("{line}{unit}{unit}");
-        let plugin = self.text.lines().collect::<Vec<_>>().join(&inner);
-        let list = [
-            format!("{{{line}{unit}\"cniVersion\": {version},{line}{unit}\"name\": {name},"),
-            format!("{line}{unit}\"plugins\": [{inner}{plugin}{line}{unit}]{line}}}{line}"),
-        ]
-        .concat();
-        List::parse(&list)?.copied(source, entry)
     }
 }

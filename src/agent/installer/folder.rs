@@ -12,7 +12,7 @@
 //!   replaced), a program that writes *into* a file which it opened before we replaced it, and a run that is killed in
 //!   the very moment in which the version of another program is out of its place.
 
-use std::fs::{self, File};
+use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
 
+use super::beside::{Beside, PluginFile, folder_of};
 use super::discovery::{Found, Kind};
 use super::plan::Step;
 use super::temporary::{Temporary, sweep};
@@ -56,22 +57,57 @@ pub struct Folder {
 /// When the folder cannot be read. A file that cannot be read is one of those found.
 pub fn scan(path: &Path) -> Result<Vec<Found>, Trouble> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(path).tried("read", path)? {
-        let entry = entry.tried("read", path)?;
-        let Ok(name) = entry.file_name().into_string() else { continue };
-        let Ok(kind) = entry.file_type() else { continue };
-        if Kind::of(&name).is_none() || kind.is_dir() || name.starts_with('.') {
+    for (name, kind) in entries(path).tried("read", path)? {
+        if Kind::of(&name).is_none() || name.starts_with('.') {
             continue;
         }
-        let bytes = Version::open(&entry.path()).and_then(|version| match version {
-            Some(version) => Ok(version.bytes),
-            None => Err(io::Error::from(io::ErrorKind::NotFound)),
-        });
-        let bytes = bytes.map_err(|error| error.to_string());
-        files.push(Found { name, bytes, is_plain: kind.is_file() });
+        let bytes = read(&path.join(&name));
+        let beside = match (&bytes, Kind::of(&name)) {
+            (Ok(bytes), Some(Kind::List)) => beside(path, bytes),
+            _ => Beside::none(),
+        };
+        files.push(Found { name, bytes, is_plain: kind.is_file(), beside });
     }
     files.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(files)
+}
+
+/// What is in a folder, without other folders.
+fn entries(path: &Path) -> io::Result<Vec<(String, FileType)>> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(path)? {
+        let entry = entry?;
+        let Ok(name) = entry.file_name().into_string() else { continue };
+        match entry.file_type() {
+            Ok(kind) if !kind.is_dir() => all.push((name, kind)),
+            _ => {}
+        }
+    }
+    Ok(all)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, String> {
+    let version = Version::open(path).and_then(|it| it.ok_or_else(|| io::ErrorKind::NotFound.into()));
+    version.map(|version| version.bytes).map_err(|error: io::Error| error.to_string())
+}
+
+/// The folder of plugins beside a list.
+fn beside(path: &Path, list: &[u8]) -> Beside {
+    let Some(name) = str::from_utf8(list).ok().and_then(folder_of) else { return Beside::none() };
+    let folder = path.join(&name);
+    let files = match entries(&folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+        Ok(mut all) => {
+            all.retain(|(name, _)| Kind::of(name) == Some(Kind::Single));
+            all.sort_by(|(one, _), (other, _)| one.cmp(other));
+            Ok(all
+                .into_iter()
+                .map(|(name, _)| PluginFile { bytes: read(&folder.join(&name)), name })
+                .collect())
+        }
+    };
+    Beside { folder: Some(name), files }
 }
 
 impl Folder {

@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use super::contention::Contention;
 use super::folder::{Folder, Swap, scan};
 use super::options::{Options, OptionsError};
-use super::plan::{Awaited, Goal, Plan, Refusal, Step, plan, removal_plan};
+use super::plan::{Awaited, Goal, Multus, Plan, Refusal, Step, plan};
 use super::program::Installed;
+use super::removal::removal_plan;
 use super::trouble::Trouble;
 use super::warning::Warning;
 
@@ -80,6 +81,10 @@ const TRIES: u32 = 12;
 /// The time that a program may take to write a small file that it has emptied.
 const HALF_WRITTEN: Duration = Duration::from_millis(100);
 
+/// The time in which Multus writes its file anew, if it follows the network's file at all: it looks each second, or is
+/// told by the kernel.
+const MULTUS_WRITES: Duration = Duration::from_secs(3);
+
 /// Installs, repairs and uninstalls. Calls do blocking work: an asynchronous caller gives them a thread.
 #[derive(Debug)]
 pub struct Installer {
@@ -88,6 +93,8 @@ pub struct Installer {
     contention: Contention,
     said: BTreeSet<Warning>,
     is_swept: bool,
+    /// Since when Multus could write its file anew.
+    asked_multus: Option<Instant>,
 }
 
 impl Installer {
@@ -99,7 +106,7 @@ impl Installer {
         options.check()?;
         let program = options.program.clone().map(|it| Installed::new(it, options.entry.kind()));
         let (contention, said) = (Contention::default(), BTreeSet::new());
-        Ok(Installer { options, program, contention, said, is_swept: false })
+        Ok(Installer { options, program, contention, said, is_swept: false, asked_multus: None })
     }
 
     /// Makes it so that the runtime finds the program and our entry. Writes nothing when all is right, and is then
@@ -125,6 +132,8 @@ impl Installer {
             let Plan { steps, goal, warnings } = self.plan()?;
             self.say(&warnings);
             let Some(first) = steps.first() else {
+                let asks_multus = matches!(goal, Goal::Wait(Awaited::Multus { .. }));
+                self.asked_multus = asks_multus.then(|| self.asked_multus.unwrap_or_else(Instant::now));
                 let state = match goal {
                     Goal::InPlace(name) => State::Installed(self.options.folder.join(name)),
                     Goal::Wait(awaited) => State::Waiting(awaited),
@@ -174,6 +183,18 @@ impl Installer {
         }
         let plan = self.plan()?;
         Ok(plan.steps.is_empty() && matches!(plan.goal, Goal::InPlace(_)))
+    }
+
+    /// The folders beside lists from which the runtime takes more plugins, whether they are there or not.
+    ///
+    /// # Errors
+    /// When the folder of the lists cannot be read.
+    pub fn plugin_folders(&self) -> Result<Vec<PathBuf>, Trouble> {
+        if !self.options.folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let names = scan(&self.options.folder)?.into_iter().filter_map(|file| file.beside.folder);
+        Ok(names.map(|name| self.options.folder.join(name)).collect())
     }
 
     /// Takes our entry out of every list, removes our own files, and then, when it is told to, the program.
@@ -236,7 +257,11 @@ impl Installer {
     }
 
     fn plan(&self) -> Result<Plan, Error> {
-        plan(&scan(&self.options.folder)?, &self.options).map_err(|refusal| self.refused(refusal))
+        let multus = match self.asked_multus {
+            Some(since) if since.elapsed() >= MULTUS_WRITES => Multus::HasNotWritten,
+            _ => Multus::MayWrite,
+        };
+        plan(&scan(&self.options.folder)?, &self.options, multus).map_err(|refusal| self.refused(refusal))
     }
 
     fn removal_steps(&self) -> Result<Vec<Step>, Error> {

@@ -5,17 +5,25 @@
 //! edit was based on ([`folder`]). [`Installer`] puts these together. Files of others are never renamed, and never
 //! removed.
 
+pub mod beside;
 pub mod changes;
 mod contention;
 pub mod discovery;
 pub mod document;
 pub mod entry;
+mod flaw;
 pub mod folder;
 mod install;
+mod join;
 mod members;
+mod multus;
+mod names;
 pub mod options;
 pub mod plan;
+mod plugin;
 mod program;
+pub mod removal;
+mod single;
 mod splice;
 mod style;
 mod temporary;

@@ -28,7 +28,8 @@ pub struct Options {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mode {
     /// In the list of the primary plugin. A primary that cannot be edited in place (a `.conf`, a link, a version
-    /// without chains) is left as it is, and a copy of ours is put in front of it.
+    /// without chains, a list with plugins in a folder) is left as it is, and a copy of ours is put in front of it.
+    /// Where that is Multus, in the list that Multus calls.
     Chained(Chain),
     /// Always in a copy of ours in front of the primary one, which is left as it is.
     OwnedCopy(Chain),
@@ -40,18 +41,13 @@ pub enum Mode {
 }
 
 /// Which configuration to join.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chain {
     /// The file's name, with `.conf` or `.conflist`: either is taken. Without it, the file that the runtime takes.
     pub primary: Option<String>,
-    /// The name of our copy, should there be one; [`DEFAULT_COPY`] unless it is configured.
-    pub copy: String,
-}
-
-impl Default for Chain {
-    fn default() -> Chain {
-        Chain { primary: None, copy: DEFAULT_COPY.to_owned() }
-    }
+    /// The name of our copy, should there be one. Without it, one that the runtime reads before the original:
+    /// [`DEFAULT_COPY`] if that does.
+    pub copy: Option<String>,
 }
 
 /// The plugin's program.
@@ -90,11 +86,13 @@ impl Options {
         match &self.mode {
             Mode::Standalone { name } => check(name, "the standalone configuration", &[".conf"], ".conf"),
             Mode::Chained(chain) | Mode::OwnedCopy(chain) => {
-                check(&chain.copy, "the owned copy", &[".conflist"], ".conflist")?;
+                if let Some(copy) = &chain.copy {
+                    check(copy, "the owned copy", &[".conflist"], ".conflist")?;
+                }
                 let Some(primary) = &chain.primary else { return Ok(()) };
                 let endings = [".conf", ".conflist"];
                 check(primary, "the primary configuration", &endings, ".conf or .conflist")?;
-                if sibling(primary) == chain.copy || *primary == chain.copy {
+                if [Some(primary), Some(&sibling(primary))].contains(&chain.copy.as_ref()) {
                     return Err(OptionsError::Same(primary.clone()));
                 }
                 Ok(())

@@ -4,8 +4,12 @@
 //! entry; the entry in the later file stays until everything is uninstalled: the runtime does not read that file, and
 //! each edit of a file of others is one more race with them.
 
+use std::fmt;
+
 use super::discovery::{Found, Kind, Network};
 use super::document::{Flaw, List, text_of};
+use super::join::{Joined, Scene};
+use super::multus;
 use super::options::{Chain, Mode, Options, sibling};
 use super::warning::{Skipped, Warning};
 
@@ -66,6 +70,36 @@ pub enum Awaited {
     AnyNetwork,
     /// A valid file of this name.
     Named(String),
+    /// Multus, which has to write its file anew from that of the network that it calls.
+    Multus {
+        /// Multus's file.
+        file: String,
+        /// The file with our entry.
+        network: String,
+    },
+}
+
+impl fmt::Display for Awaited {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Awaited::Folder => formatter.write_str("the folder is not there yet"),
+            Awaited::AnyNetwork => formatter.write_str("there is no valid .conf or .conflist in it yet"),
+            Awaited::Named(name) => write!(formatter, "there is no valid {name} in it yet"),
+            Awaited::Multus { file, network } => write!(
+                formatter,
+                "Multus has not taken our plugin from {network} over into {file} yet: its pod does so when it starts"
+            ),
+        }
+    }
+}
+
+/// Has Multus had the time to write its file anew?
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Multus {
+    /// It may still do so.
+    MayWrite,
+    /// It does not do so by itself.
+    HasNotWritten,
 }
 
 /// The changes, in the order in which they have to be made.
@@ -84,15 +118,32 @@ pub struct Plan {
 pub enum Refusal {
     /// Our copy would not be read.
     #[error(
-        "our copy {copy} of the network configuration has to sort before {primary}, or the runtime does not read it: \
-         give it another name with --owned-config-filename"
+        "our copy {copy} of the network configuration is not read there: it has to sort {place}. Give it another name \
+         with --owned-config-filename{}",
+        instead.as_ref().map(|name| format!(", such as {name}")).unwrap_or_default()
     )]
-    SortsAfter {
+    Unread {
         /// The copy's name.
         copy: String,
-        /// The file that the runtime reads instead.
-        primary: String,
+        /// Where it would be read.
+        place: String,
+        /// A name that would do.
+        instead: Option<String>,
     },
+    /// No name is known under which our copy would be read.
+    #[error(
+        "no name is known for our copy that sorts {place}: rename that file so that its name begins with 10 or more"
+    )]
+    NoName {
+        /// Where it would be read.
+        place: String,
+    },
+    /// Our list behind Multus has become the network that Multus calls.
+    #[error(
+        "{0} calls Multus itself: its pod took our list for the pods' network when it started. Start it with \
+         --multus-master-cni-file-name=FILE, the network's own file, and delete {0}"
+    )]
+    Recursive(String),
     /// Our name is in use.
     #[error("{0} is there and was not written by this agent: give our file another name")]
     Taken(String),
@@ -111,12 +162,27 @@ pub enum Refusal {
 ///
 /// # Errors
 /// When the options do not fit what is in the folder.
-pub fn plan(files: &[Found], options: &Options) -> Result<Plan, Refusal> {
-    match &options.mode {
-        Mode::Standalone { name } => standalone(files, options, name),
-        Mode::Chained(chain) => chained(files, options, chain, false),
-        Mode::OwnedCopy(chain) => chained(files, options, chain, true),
-    }
+pub fn plan(files: &[Found], options: &Options, multus: Multus) -> Result<Plan, Refusal> {
+    let (chain, always_copy) = match &options.mode {
+        Mode::Standalone { name } => return standalone(files, options, name),
+        Mode::Chained(chain) => (chain, false),
+        Mode::OwnedCopy(chain) => (chain, true),
+    };
+    let kind = options.entry.kind();
+    let mut warnings = Vec::new();
+    let Some((file, network)) = primary(files, chain, kind, &mut warnings) else {
+        let copies = files.iter().filter(|file| file.is_ours(kind)).map(|file| file.name.clone());
+        warnings.extend(copies.map(|copy| Warning::Orphan { copy }));
+        let awaited = chain.primary.clone().map_or(Awaited::AnyNetwork, Awaited::Named);
+        return Ok(Plan { steps: Vec::new(), goal: Goal::Wait(awaited), warnings });
+    };
+    warnings.extend(around(files, file, &network, kind));
+    let scene = Scene { files, options, copy: chain.copy.as_deref(), always_copy, multus };
+    let Joined { goal, mut steps, kept } = scene.join(file, &network, &mut warnings)?;
+    // Those that are no longer needed go when all else is in place.
+    let stale = files.iter().filter(|other| !kept.contains(&other.name) && other.is_copy());
+    steps.extend(stale.filter_map(removal));
+    Ok(Plan { steps, goal, warnings })
 }
 
 fn standalone(files: &[Found], options: &Options, name: &str) -> Result<Plan, Refusal> {
@@ -125,70 +191,20 @@ fn standalone(files: &[Found], options: &Options, name: &str) -> Result<Plan, Re
     Ok(Plan { steps, goal: Goal::InPlace(name.to_owned()), warnings: Vec::new() })
 }
 
-fn chained(files: &[Found], options: &Options, chain: &Chain, always_copy: bool) -> Result<Plan, Refusal> {
-    let kind = options.entry.kind();
-    let mut warnings = Vec::new();
-    let primary = match &chain.primary {
-        None => first_valid(files, kind, &mut warnings),
-        Some(name) => named(files, name, kind, &mut warnings),
-    };
-    let Some((file, network)) = primary else {
-        let copies = files.iter().filter(|file| file.is_ours(kind)).map(|file| file.name.clone());
-        warnings.extend(copies.map(|copy| Warning::Orphan { copy }));
-        let awaited = chain.primary.clone().map_or(Awaited::AnyNetwork, Awaited::Named);
-        return Ok(Plan { steps: Vec::new(), goal: Goal::Wait(awaited), warnings });
-    };
-    warnings.extend(around(files, file, &network, kind));
-    let edit = |flaw| Refusal::Edit { name: file.name.clone(), flaw };
-    let (target, write) = match &network {
-        Network::List(list) if !always_copy && file.is_plain && list.version().can_chain() => {
-            (file.name.clone(), write(file, list.with(&options.entry).map_err(edit)?))
-        }
-        other => {
-            let copy = copy_of(other, &file.name, options).map_err(edit)?;
-            if chain.copy >= file.name {
-                let (copy, primary) = (chain.copy.clone(), file.name.clone());
-                return Err(Refusal::SortsAfter { copy, primary });
-            }
-            if !version_of(other) {
-                warnings.push(Warning::OldVersion { file: file.name.clone(), copy: chain.copy.clone() });
-            }
-            (chain.copy.clone(), write_ours(files, options, &chain.copy, copy)?)
-        }
-    };
-    let stale = files.iter().filter(|other| other.name != target && is_copy(other));
-    let steps = write.into_iter().chain(stale.filter_map(removal)).collect();
-    Ok(Plan { steps, goal: Goal::InPlace(target), warnings })
-}
-
-fn version_of(network: &Network<'_>) -> bool {
-    match network {
-        Network::Single(single) => single.version().can_chain(),
-        Network::List(list) => list.version().can_chain(),
-    }
-}
-
-fn copy_of(network: &Network<'_>, source: &str, options: &Options) -> Result<String, Flaw> {
-    match network {
-        Network::Single(single) => single.copied(source, &options.entry),
-        Network::List(list) => list.copied(source, &options.entry),
-    }
-}
-
-fn is_candidate(file: &Found) -> bool {
-    matches!(Kind::of(&file.name), Some(Kind::Single | Kind::List))
-}
-
-fn is_copy(file: &Found) -> bool {
-    matches!(file.network(), Ok(Network::List(list)) if list.copy_of().is_some())
-}
-
-fn first_valid<'f>(
+fn primary<'f>(
     files: &'f [Found],
+    chain: &Chain,
     kind: &str,
     warnings: &mut Vec<Warning>,
 ) -> Option<(&'f Found, Network<'f>)> {
-    for file in files.iter().filter(|file| is_candidate(file) && !file.is_ours(kind)) {
+    let candidates: Vec<&Found> = match &chain.primary {
+        None => files.iter().filter(|file| is_candidate(file)).collect(),
+        Some(name) => {
+            let named = |name: &str| files.iter().find(|file| file.name == name);
+            [named(name), named(&sibling(name))].into_iter().flatten().collect()
+        }
+    };
+    for file in candidates.into_iter().filter(|file| !file.is_ours(kind)) {
         match file.network() {
             Ok(network) => return Some((file, network)),
             Err(flaw) => warnings.push(Warning::Skipped(Skipped::new(&file.name, &flaw))),
@@ -197,30 +213,15 @@ fn first_valid<'f>(
     None
 }
 
-fn named<'f>(
-    files: &'f [Found],
-    name: &str,
-    kind: &str,
-    warnings: &mut Vec<Warning>,
-) -> Option<(&'f Found, Network<'f>)> {
-    let other = sibling(name);
-    for wanted in [name, &other] {
-        let Some(file) = files.iter().find(|file| file.name == wanted && !file.is_ours(kind)) else {
-            continue;
-        };
-        match file.network() {
-            Ok(network) => return Some((file, network)),
-            Err(flaw) => warnings.push(Warning::Skipped(Skipped::new(wanted, &flaw))),
-        }
-    }
-    None
+pub(super) fn is_candidate(file: &Found) -> bool {
+    matches!(Kind::of(&file.name), Some(Kind::Single | Kind::List))
 }
 
 /// What is worth knowing about the primary file and those in front of it.
 fn around(files: &[Found], primary: &Found, network: &Network<'_>, kind: &str) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for file in files.iter().filter(|file| file.name < primary.name && !file.is_ours(kind)) {
-        if file.network().is_err() {
+        if file.network().is_err() || multus::calls(file, primary, network, kind) {
             continue;
         }
         let (by, primary) = (file.name.clone(), primary.name.clone());
@@ -229,10 +230,7 @@ fn around(files: &[Found], primary: &Found, network: &Network<'_>, kind: &str) -
             _ => Warning::Preempted { by, primary },
         });
     }
-    if let Network::List(list) = network
-        && kind != ISTIO_KIND
-        && list.has(ISTIO_KIND)
-    {
+    if matches!(network, Network::List(_)) && kind != ISTIO_KIND && network.kinds().contains(&ISTIO_KIND) {
         warnings.push(Warning::Istio { file: primary.name.clone() });
     }
     warnings
@@ -241,7 +239,7 @@ fn around(files: &[Found], primary: &Found, network: &Network<'_>, kind: &str) -
 /// The type under which istio-cni chains itself.
 const ISTIO_KIND: &str = "istio-cni";
 
-fn write(file: &Found, after: String) -> Option<Step> {
+pub(super) fn write(file: &Found, after: String) -> Option<Step> {
     let before = file.bytes.as_ref().ok()?;
     (*before != after.as_bytes()).then(|| Step::Write {
         name: file.name.clone(),
@@ -251,54 +249,25 @@ fn write(file: &Found, after: String) -> Option<Step> {
 }
 
 /// Writes a file that bears our name. What nobody can read there is taken for a damaged file of ours.
-fn write_ours(
+pub(super) fn write_ours(
     files: &[Found],
     options: &Options,
     name: &str,
     after: String,
 ) -> Result<Option<Step>, Refusal> {
-    let taken = || Refusal::Taken(name.to_owned());
     let Some(file) = files.iter().find(|file| file.name == name) else {
         return Ok(Some(Step::Write { name: name.to_owned(), before: None, after }));
     };
-    if file.bytes.is_err()
-        || !file.is_plain
-        || (file.network().is_ok() && !file.is_ours(options.entry.kind()))
-    {
-        return Err(taken());
+    if is_of_others(file, options.entry.kind()) {
+        return Err(Refusal::Taken(name.to_owned()));
     }
     Ok(write(file, after))
 }
 
-fn removal(file: &Found) -> Option<Step> {
-    Some(Step::Remove { name: file.name.clone(), before: file.bytes.clone().ok()? })
+pub(super) fn is_of_others(file: &Found, kind: &str) -> bool {
+    file.bytes.is_err() || !file.is_plain || (file.network().is_ok() && !file.is_ours(kind))
 }
 
-/// What has to change so that nothing of ours is left: our entry goes out of every list, our copies and our
-/// standalone file go away, files of others stay.
-///
-/// # Errors
-/// When a file cannot be edited.
-pub fn removal_plan(files: &[Found], options: &Options) -> Result<Vec<Step>, Refusal> {
-    let kind = options.entry.kind();
-    let mut steps = Vec::new();
-    // Lists first: while our copy is there, the runtime reads that one.
-    for file in files.iter().filter(|file| Kind::of(&file.name) == Some(Kind::List) && file.is_plain) {
-        let Ok(Network::List(list)) = file.network() else { continue };
-        if list.copy_of().is_some() {
-            continue;
-        }
-        let after = list.without(kind).map_err(|flaw| Refusal::Edit { name: file.name.clone(), flaw })?;
-        steps.extend(after.and_then(|after| write(file, after)));
-    }
-    let standalone = match &options.mode {
-        Mode::Standalone { name } => Some(name.as_str()),
-        _ => None,
-    };
-    for file in files.iter().filter(|file| file.is_plain && is_candidate(file)) {
-        if is_copy(file) || (standalone == Some(&file.name) && file.is_ours(kind)) {
-            steps.extend(removal(file));
-        }
-    }
-    Ok(steps)
+pub(super) fn removal(file: &Found) -> Option<Step> {
+    Some(Step::Remove { name: file.name.clone(), before: file.bytes.clone().ok()? })
 }

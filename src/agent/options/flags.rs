@@ -94,8 +94,9 @@ flags! {
     OWNED_CONFIG_FILENAME = value(
         "owned-config-filename", "FILE",
         &["OWNED_CONFIG_FILENAME", "ISTIO_OWNED_CNI_CONFIG_FILENAME", "ISTIO_OWNED_CNI_CONF_FILENAME"],
-        "02-mesh-intercept.conflist",
-        "The name of that copy",
+        "",
+        "The name of that copy, and of one that is needed anyhow [default: 02-mesh-intercept.conflist, or another name \
+         that sorts before the original]",
     ).alias("istio-owned-cni-config-filename");
     NET_DIRECTORY = value(
         "mounted-cni-net-dir", "FOLDER", &["MOUNTED_CNI_NET_DIR"], "/host/etc/cni/net.d",

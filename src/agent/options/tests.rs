@@ -28,7 +28,7 @@ fn without_arguments_every_default_holds() {
     let options = options(&[], &[]);
     assert_eq!(options.node, "machine");
     assert_eq!(options.run_directory, PathBuf::from("/var/run/mesh-intercept"));
-    assert!(options.install.chained && options.install.owned_config.is_none() && !options.install.uninstall);
+    assert!(options.install.chained && !options.install.owned_config && !options.install.uninstall);
     assert_eq!(options.install.native_nftables, None);
     assert_eq!(options.repair.mode, RepairMode::Repair);
     assert_eq!((options.repair.exit_code, options.reconcile_interval), (Some(126), None));
@@ -58,7 +58,8 @@ fn a_flag_beats_a_variable_and_an_empty_variable_is_not_set() {
 fn istio_s_names_are_understood() {
     let flags = ["--istio-owned-cni-config", "--log_output_level", "default:debug,cni:none", "--log-as-json"];
     let options = options(&flags, &[("ISTIO_OWNED_CNI_CONF_FILENAME", "01-own.conflist")]);
-    assert_eq!(options.install.owned_config.as_deref(), Some("01-own.conflist"));
+    assert!(options.install.owned_config);
+    assert_eq!(options.install.copy_name.as_deref(), Some("01-own.conflist"));
     assert_eq!(options.logs, Logs { level: LevelFilter::DEBUG, json: true });
     assert_eq!(options.install.plugin_log_level, "debug");
 }
