@@ -7,8 +7,9 @@ mod kubernetes;
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
-use kubernetes::{Agent, ApiServer, NETWORK, wait_until};
+use kubernetes::{Agent, ApiServer, DEADLINE, NETWORK, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -88,6 +89,25 @@ fn the_documented_entry_is_the_one_that_the_manifests_make_it_write() {
     let written = list["plugins"][1].to_string().replace(run.to_str().unwrap(), "/var/run/mesh-intercept");
     // The agent of a test logs more than others.
     assert_eq!(written.replace("debug", "info"), documented.to_string());
+}
+
+/// Between its look and its wait the agent saw nothing, and found what had happened there up to five seconds later.
+#[test]
+fn what_happens_right_after_a_look_is_seen_at_once() {
+    let (_server, agent) = start(&["--owned-config"]);
+    let copy = agent.folder.path().join("net.d/02-mesh-intercept.conflist");
+    let start = Instant::now();
+    wait_until("it is ready", || agent.is_ready());
+    // By looking every five seconds alone, this would take five times as long as the deadline.
+    for round in 0..30 {
+        fs::remove_file(program(&agent)).unwrap();
+        wait_until("the program is back", || program(&agent).exists());
+        fs::write(network(&agent), NETWORK.replace("net", &format!("net{round}"))).unwrap();
+        wait_until("the copy follows", || {
+            fs::read_to_string(&copy).is_ok_and(|text| text.contains(&format!("net{round}")))
+        });
+        assert!(start.elapsed() < DEADLINE, "round {round}");
+    }
 }
 
 #[test]

@@ -59,7 +59,7 @@ pub trait Installation: Send + Sync + 'static {
     /// When something is still not in place.
     fn ensure(&self) -> Result<bool, NotInstalled>;
 
-    /// Returns when something may have changed, and at the latest then.
+    /// Returns when something may have changed since the last [`ensure`](Self::ensure) began, and at the latest then.
     fn wait(&self, at_most: Duration) {
         std::thread::sleep(at_most);
     }

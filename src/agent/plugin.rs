@@ -10,6 +10,7 @@ use tracing::{info, warn};
 use super::installation::{InstallResult, Installation, NotInstalled};
 use super::installer::changes::Changes;
 use super::installer::options::DEFAULT_STANDALONE;
+use super::installer::trouble::Trouble;
 use super::installer::{Chain, Entry, Error, Installer, Mode, Program, Removal, State, entry as installed};
 use super::options::{Install, Options};
 use crate::cni::interception::Node;
@@ -64,7 +65,9 @@ fn os_release(host_proc: &Path) -> PathBuf {
 /// The plugin and its configuration on this node.
 pub(super) struct Installed {
     installer: Mutex<Installer>,
-    folders: Vec<PathBuf>,
+    /// Opened before the first look, and kept: what happens between a look and a wait ends the wait.
+    changes: Mutex<Option<Changes>>,
+    folders: [PathBuf; 2],
     bin_directory: PathBuf,
     sandboxes: Sandboxes,
 }
@@ -95,10 +98,22 @@ impl Installed {
         });
         Ok(Installed {
             installer: Mutex::new(installer.map_err(|error| error.to_string())?),
-            folders: vec![install.net_directory.clone(), install.bin_directory.clone()],
+            changes: Mutex::new(None),
+            folders: [install.net_directory.clone(), install.bin_directory.clone()],
             bin_directory: install.bin_directory.clone(),
             sandboxes: Sandboxes::of(&options.run_directory),
         })
+    }
+
+    /// Watches everything that the next look reads, before it does.
+    fn follow(&self, installer: &Installer) -> Result<(), Trouble> {
+        let mut changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        let changes = match &mut *changes {
+            Some(changes) => changes,
+            none => none.insert(Changes::new()?),
+        };
+        changes.follow(self.folders.iter().map(PathBuf::as_path))?;
+        changes.follow(installer.plugin_folders()?.iter().map(PathBuf::as_path))
     }
 
     fn not_installed(&self, error: &Error) -> NotInstalled {
@@ -112,6 +127,9 @@ impl Installed {
 impl Installation for Installed {
     fn ensure(&self) -> Result<bool, NotInstalled> {
         let mut installer = self.installer.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Err(trouble) = self.follow(&installer) {
+            warn!("changes of the node's folders are noticed late: {trouble}");
+        }
         let outcome = installer.ensure().map_err(|error| self.not_installed(&error))?;
         let message = match outcome.state {
             State::Installed(_) => return Ok(!outcome.changed.is_empty()),
@@ -124,9 +142,8 @@ impl Installation for Installed {
     }
 
     fn wait(&self, at_most: Duration) {
-        let waited = Changes::watch(self.folders.clone()).and_then(|changes| changes.wait(at_most));
-        if let Err(trouble) = waited {
-            warn!("changes of the node's folders are noticed late: {trouble}");
+        let changes = self.changes.lock().unwrap_or_else(PoisonError::into_inner);
+        if !matches!(changes.as_ref().map(|changes| changes.wait(at_most)), Some(Ok(_))) {
             std::thread::sleep(at_most);
         }
     }
@@ -145,5 +162,72 @@ impl Installation for Installed {
         }
         info!(changed = ?outcome.changed, "uninstalled");
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Instant;
+
+    use super::super::options::{Outcome, Surroundings};
+    use super::*;
+
+    /// A wait that ends by its own time is longer than any of these tests may take.
+    const NEVER: Duration = Duration::from_secs(600);
+    const DEADLINE: Duration = Duration::from_secs(60);
+
+    fn installed(root: &Path) -> Installed {
+        for folder in ["net.d", "bin"] {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        let list = r#"{"cniVersion":"1.0.0","name":"net","plugins":[{"type":"bridge"}]}"#;
+        fs::write(root.join("net.d/10-net.conflist"), list).unwrap();
+        let at = |flag: &str, name: &str| format!("--{flag}={}", root.join(name).display()).into();
+        let arguments = vec![
+            "agent".into(),
+            at("mounted-cni-net-dir", "net.d"),
+            at("mounted-cni-bin-dir", "bin"),
+            at("cni-agent-run-dir", "run"),
+            "--plugin-program=/bin/true".into(),
+        ];
+        let surroundings = Surroundings { variable: &|_| None, hostname: "node" };
+        let Ok(Outcome::Run(options)) = Options::parse(arguments, &surroundings) else { panic!() };
+        Installed::new(&options).unwrap()
+    }
+
+    /// The watch was opened at the wait: what happened between the look and that was seen at the next period.
+    #[test]
+    fn what_happens_between_a_look_and_the_wait_ends_the_wait() {
+        let root = tempfile::tempdir().unwrap();
+        let path = |name: &str| root.path().join(name);
+        let installed = installed(root.path());
+        let list = path("net.d/10-net.conflist");
+        let original = fs::read(&list).unwrap();
+        assert_eq!(installed.ensure(), Ok(true));
+        // The events of its own writes are over.
+        while installed.ensure().unwrap() {}
+        let start = Instant::now();
+        for change in [
+            &(|| fs::write(&list, &original).unwrap()) as &dyn Fn(),
+            &|| fs::remove_file(path("bin/mesh-intercept-cni")).unwrap(),
+            &|| fs::create_dir(path("net.d/net")).unwrap(),
+            &|| fs::write(path("net.d/net/1.conf"), r#"{"type":"tuning"}"#).unwrap(),
+            &|| fs::write(path("net.d/net/1.conf"), r#"{"type":"tuning","a":1}"#).unwrap(),
+            &|| fs::rename(path("net.d/net/1.conf"), path("net.d/net/2.conf")).unwrap(),
+            &|| fs::rename(path("net.d/net"), path("away")).unwrap(),
+            &|| fs::rename(path("net.d"), path("old")).unwrap(),
+            &|| fs::create_dir(path("net.d")).unwrap(),
+            &|| fs::write(path("net.d/10-net.conflist"), &original).unwrap(),
+        ] {
+            while installed.changes.lock().unwrap().as_ref().unwrap().wait(Duration::ZERO).unwrap() {
+                let _ = installed.ensure();
+            }
+            change();
+            installed.wait(NEVER);
+            let _ = installed.ensure();
+            assert!(start.elapsed() < DEADLINE);
+        }
+        assert!(fs::read_to_string(&list).unwrap().contains("mesh-intercept-cni"));
     }
 }

@@ -1,7 +1,7 @@
 //! Disks that refuse, the program, and programs that fight.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::time::Duration;
 
@@ -194,7 +194,10 @@ fn temporary_files_of_ended_runs_go_when_something_is_written() {
 fn changes_in_the_folders_are_told() {
     let node = Node::new(&[]);
     let later = node.root().join("later");
-    let changes = Changes::watch(vec![node.root().join("net.d"), later.clone()]).unwrap();
+    let changes = Changes::new().unwrap();
+    let folders = [node.root().join("net.d"), later.clone()];
+    let follow = || changes.follow(folders.iter().map(|it| it.as_path())).unwrap();
+    follow();
     let soon = Duration::from_millis(20);
     let long = Duration::from_secs(30);
     assert!(!changes.wait(soon).unwrap());
@@ -202,13 +205,18 @@ fn changes_in_the_folders_are_told() {
         &(|| node.write("x.conf", "1")) as &dyn Fn(),
         &|| fs::rename(node.path("x.conf"), node.path("y.conf")).unwrap(),
         &|| node.remove("y.conf"),
+        &|| symlink("nowhere", node.path("link.conf")).unwrap(),
+        &|| fs::hard_link(node.root().join("net.d/link.conf"), node.path("hard.conf")).unwrap(),
     ] {
         write();
         assert!(changes.wait(long).unwrap());
         assert!(!changes.wait(soon).unwrap(), "each is told once");
     }
     fs::create_dir(&later).unwrap();
-    assert!(!changes.wait(soon).unwrap());
+    assert!(changes.wait(long).unwrap(), "a folder that was not there");
+    follow();
+    // What happens while nobody waits is told as well.
     fs::write(later.join("z"), "").unwrap();
     assert!(changes.wait(long).unwrap());
+    assert!(!changes.wait(soon).unwrap());
 }
