@@ -109,7 +109,7 @@ fn range(from: &mut Unstructured<'_>) -> Result<String> {
 }
 
 fn interface(from: &mut Unstructured<'_>) -> Result<String> {
-    let name = pick(from, &["lo", "eth0", "net1", "a.b_c-d@if~5", "@x", "123456789012345", "+", "veth"])?;
+    let name = pick(from, &["lo", "eth0", "net1", "a.b_c-d~5", "@x", "123456789012345", "+", "veth"])?;
     Ok(if from.ratio(1, 4)? { name + "+" } else { name })
 }
 

@@ -216,6 +216,23 @@ fn nesting_without_end_does_not_take_the_stack_away() {
 }
 
 #[test]
+fn interfaces_that_were_copied_from_ip_link_are_refused_with_their_names() {
+    for (annotation, text, name) in [
+        ("traffic.sidecar.istio.io/excludeInterfaces", "eth1,net1@if5", "net1"),
+        ("traffic.sidecar.istio.io/kubevirtInterfaces", "k6t-eth0@if2", "k6t-eth0"),
+        ("istio.io/reroute-virtual-interfaces", "macvlan0@eth0", "macvlan0"),
+    ] {
+        let Wanted::Rules(settings, _) =
+            wanted(&pod(&[(annotation, text)], plain()), Settings::default()).unwrap()
+        else {
+            panic!("mode NONE")
+        };
+        let problems = Config::parse(&settings, &Files).unwrap_err().to_string();
+        assert!(problems.contains(annotation) && problems.contains(&format!("write {name}")), "{problems}");
+    }
+}
+
+#[test]
 fn a_few_lines_that_stand_for_a_billion_values_are_refused() {
     let mut text = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..9 {

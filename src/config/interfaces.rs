@@ -11,7 +11,9 @@ const LONGEST: usize = 15;
 /// An interface name, or the beginning of one when it was written with a trailing `+`.
 ///
 /// The kernel takes any byte but `/`, white space and `:` (`dev_valid_name`); a quote, a leading dash and what
-/// cannot be printed are refused here as well, because no interface that a container runtime makes has them.
+/// cannot be printed are refused here as well, because no interface that a container runtime makes has them. So is `@`:
+/// `ip link` prints it between a name and the interface at the other end (`net1@if5`), and a rule about the whole of
+/// that would match nothing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct InterfaceName {
     name: String,
@@ -51,6 +53,13 @@ impl FromStr for InterfaceName {
         if name.is_empty() {
             return Err("an interface name cannot be empty".to_owned());
         }
+        if let Some((name, _)) =
+            name.split_once('@').filter(|(name, _)| name.parse::<InterfaceName>().is_ok())
+        {
+            return Err(format!(
+                "not an interface name: ip link prints what it is connected to behind the @, write {name}"
+            ));
+        }
         if text.len() > LONGEST {
             return Err(format!("too long: an interface name has at most {LONGEST} bytes"));
         }
@@ -77,6 +86,21 @@ impl Serialize for InterfaceName {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_copied_from_ip_link_is_refused_with_the_right_one() {
+        // It was taken as it is, and matched nothing.
+        for (copied, name) in [
+            ("net1@if5", "net1"),
+            ("macvlan0@eth0", "macvlan0"),
+            ("tunl0@NONE", "tunl0"),
+            ("a-long-name-of-15@if1234", "a-long-name-of-15"),
+        ] {
+            let reason = copied.parse::<InterfaceName>().unwrap_err();
+            let is_named = reason.ends_with(&format!("write {name}"));
+            assert_eq!(is_named, name.len() <= LONGEST, "{copied}: {reason}");
+        }
+    }
 
     #[test]
     fn a_name_has_1_to_15_plain_characters() {
