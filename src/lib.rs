@@ -17,6 +17,7 @@ pub mod interception;
 pub mod kernel;
 #[cfg(test)]
 mod linear;
+pub mod nearest;
 pub mod netlink;
 pub mod program;
 pub mod verify;

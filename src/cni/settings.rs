@@ -129,6 +129,7 @@ pub fn wanted(facts: &PodFacts, mut settings: Settings) -> Result<Wanted, Proble
     let config = proxy_config(container(PROXY), annotations, &mut problems);
     config.set(&mut settings);
     for Annotated { annotation, setting, default } in &ANNOTATIONS {
+    notes.extend(config.notes.iter().cloned());
         match (annotations.get(*annotation), default) {
             (Some(text), _) => settings.set(setting, Origin::Pod(annotation), text.clone()),
             (None, Some(text)) if settings.given(setting).is_none() => {

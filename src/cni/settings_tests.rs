@@ -216,6 +216,67 @@ fn nesting_without_end_does_not_take_the_stack_away() {
 }
 
 #[test]
+fn the_proxys_configuration_is_read_in_both_spellings() {
+    // The original names of the fields were ignored without a word: the port stayed 15001.
+    let snake = "interception_mode: TPROXY\nproxy_listen_port: 16001\nproxy_inbound_listen_port: '16006'\n\
+                 proxy_metadata:\n  ISTIO_DUAL_STACK: true\n";
+    let camel = "interceptionMode: TPROXY\nproxyListenPort: 16001\nproxyInboundListenPort: '16006'\n\
+                 proxyMetadata:\n  ISTIO_DUAL_STACK: true\n";
+    let by_annotation = |text| flags(&pod(&[(PROXY_CONFIG, text)], plain()));
+    let (expected, notes) = by_annotation(camel);
+    assert!(expected.contains("16001") && expected.contains("--dual-stack"), "{expected}");
+    assert_eq!(notes, Vec::<String>::new());
+    assert_eq!(by_annotation(snake), (expected.clone(), notes.clone()));
+    let by_variable = Container {
+        env: map(&[(
+            proxy_config::VARIABLE,
+            r#"{"proxy_listen_port":16001,"interception_mode":"TPROXY","proxyInboundListenPort":16006,
+                "proxy_metadata":{"ISTIO_DUAL_STACK":"true"}}"#,
+        )]),
+        ..plain()
+    };
+    assert_eq!(flags(&pod(&[], by_variable)), (expected, notes));
+}
+
+#[test]
+fn a_field_in_both_spellings_is_an_error_as_for_istio() {
+    for text in [
+        "proxyListenPort: 1\nproxy_listen_port: 1",
+        "{interception_mode: TPROXY, interceptionMode: null}",
+        "proxyMetadata: {}\nproxy_metadata: {A: b}",
+    ] {
+        let problems = wanted(&pod(&[(PROXY_CONFIG, text)], plain()), Settings::default()).unwrap_err();
+        assert!(problems.to_string().contains("are the same field"), "{problems}");
+    }
+}
+
+#[test]
+fn a_key_that_is_nearly_one_that_is_read_is_noted_and_others_are_not() {
+    let text = "interceptionmode: TPROXY\nproxyListenPorts: 5\nconcurrency: 2\nproxyAdminPort: 15000\n\
+                proxyHeaders: {}\nproxyStatsMatcher: {}\ndrainDuration: 5s\n";
+    let (_, notes) = flags(&pod(&[(PROXY_CONFIG, text)], plain()));
+    assert_eq!(
+        notes,
+        [
+            r#"proxy.istio.io/config: the key "interceptionmode" is ignored: did you mean interceptionMode?"#,
+            r#"proxy.istio.io/config: the key "proxyListenPorts" is ignored: did you mean proxyListenPort?"#,
+        ]
+    );
+}
+
+#[test]
+fn anchors_aliases_and_merge_keys_of_the_proxys_configuration_are_followed() {
+    // They were refused, and the pod did not start.
+    let text = "x: &base\n  ISTIO_DUAL_STACK: &yes \"true\"\nproxyListenPort: &port 16001\nproxyInboundListenPort: *port\n\
+                proxyMetadata:\n  <<: *base\n  INVALID_DROP: *yes\n";
+    let (flags, notes) = flags(&pod(&[(PROXY_CONFIG, text)], plain()));
+    for word in ["--dual-stack", "--drop-invalid", "-p 16001", "-z 16001"] {
+        assert!(flags.contains(word), "{word}: {flags}");
+    }
+    assert_eq!(notes, Vec::<String>::new());
+}
+
+#[test]
 fn interfaces_that_were_copied_from_ip_link_are_refused_with_their_names() {
     for (annotation, text, name) in [
         ("traffic.sidecar.istio.io/excludeInterfaces", "eth1,net1@if5", "net1"),
