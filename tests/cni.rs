@@ -532,6 +532,48 @@ fn gc_forgets_sandboxes_that_are_gone_and_no_others() {
 }
 
 #[test]
+fn wrong_values_in_flags_are_an_error_of_the_configuration_and_not_of_each_pod() {
+    // -p 99999 was error 100 of each pod, as if its annotations were wrong, and STATUS said that all was well.
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    for (flags, words) in [
+        (json!(["-z", "0"]), "inbound-capture-port"),
+        (json!(["--istio-inbound-interception-mode=tproxy"]), "REDIRECT or TPROXY"),
+        (json!(["-x", "10.0.0.0/33", "-o", "a"]), "and 1 more"),
+        (json!(["-i", "@/no/such/list"]), "/no/such/list"),
+        (json!(["-i", "@-"]), "standard input"),
+        (json!(["--uncaptured-family", "drop"]), "allow, warn or deny"),
+    ] {
+        let more = json!({"flags": flags});
+        for command in ["ADD", "CHECK", "STATUS"] {
+            let answered = node.call(command, &pod.path(), "web", more.clone());
+            answered.fails_with(7, words);
+            answered.fails_with(7, "flags");
+        }
+    }
+    // A mode that init does not know stands for no rules.
+    node.call("STATUS", &pod.path(), "web", json!({"flags": ["-m", "NONE"]})).ok();
+    // What is wrong with settings is no reason to keep a sandbox.
+    node.call("DEL", &pod.path(), "web", json!({"flags": ["-z", "0"], "time_budget": 5})).ok();
+    assert_same(&before, &pod.state(), "removed");
+    let gc = node.conf(json!({"flags": "-z", "cni.dev/valid-attachments": []}));
+    call(&gc.to_string(), &[("CNI_COMMAND", "GC"), ("CNI_PATH", "/nowhere")]).ok();
+}
+
+#[test]
+fn a_key_that_nobody_knows_is_named_once_and_stops_no_pod() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    let added =
+        node.call("ADD", &pod.path(), "web", json!({"with_out_facts": "skip", "dns": {"search": []}}));
+    let log = added.ok().log();
+    assert_eq!(log.matches("did you mean without_facts?").count(), 1, "{log}");
+    assert_eq!(log.matches("unknown key").count(), 1, "{log}");
+}
+
+#[test]
 fn status_is_honest() {
     isolate("");
     let status = |node: &Node, more| call(&node.conf(more).to_string(), &[("CNI_COMMAND", "STATUS")]);

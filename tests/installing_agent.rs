@@ -6,7 +6,7 @@
 mod kubernetes;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use kubernetes::{Agent, ApiServer, DEADLINE, NETWORK, wait_until};
@@ -159,4 +159,49 @@ fn without_a_network_to_join_the_agent_is_not_ready_and_says_so() {
     wait_until("it says so", || agent.log().contains("99-none.conflist"));
     assert!(!agent.is_ready());
     assert!(agent.metric("istio_cni_install_ready 0"));
+}
+
+/// A network configuration that an earlier agent has edited.
+const EARLIER: &str = "{\n  \"cniVersion\": \"1.0.0\",\n  \"name\": \"net\",\n  \"plugins\": [\n    {\"type\": \"bridge\"},\n    {\"type\":\"mesh-intercept-cni\",\"time_budget\":\"7s\"}\n  ]\n}\n";
+
+#[test]
+fn settings_that_cannot_be_keep_the_agent_unready_and_what_is_installed_as_it_was() {
+    // The agent was ready, the node's taint went, and every pod failed.
+    for (flag, words) in [
+        (r#"--plugin-config={"flags":["-z","99999"]}"#, "inbound-capture-port"),
+        (r#"--plugin-config={"flags":["--istio-inbound-interception-mode","BAD"]}"#, "REDIRECT or TPROXY"),
+        (r#"--plugin-config={"flags":["--no-such-flag"]}"#, "--no-such-flag"),
+        (r#"--plugin-config={"without_fact":"skip"}"#, "did you mean without_facts?"),
+        (r#"--plugin-config={"pod_facts":["agents"]}"#, "pod_facts[0]"),
+        (r#"--plugin-config={"ambient_enabled":"no"}"#, "expected true or false"),
+        (r#"--plugin-config={"backend":"auto","backend":"nftables"}"#, "more than once"),
+        (r#"--plugin-config={"plugin_log_level":"verbose"}"#, "plugin_log_level"),
+        (r#"--plugin-config={"host_os_release":5}"#, "host_os_release"),
+        (r#"--plugin-config={"pod_facts":["kubeconfig"],"kubeconfig":"/k"}"#, "--plugin-program"),
+        ("--exclude-namespaces=Kube-System", "exclude_namespaces[0]"),
+        ("--pod-namespace=my_mesh", "pod_namespace"),
+    ] {
+        let server = ApiServer::start();
+        server.put(kubernetes::pod(kubernetes::NODE, "shop", "web", "u-1"));
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir_all(folder.path().join("net.d")).unwrap();
+        fs::write(folder.path().join("net.d/10-net.conflist"), EARLIER).unwrap();
+        let mut agent = Agent::start_with(folder, &server, &[flag.to_owned(), "--uninstall".to_owned()]);
+        // The plugin of the earlier installation is answered: its pods go on starting.
+        wait_until("it answers for pods", || agent.knows("web", "u-1"));
+        wait_until("it says why", || agent.log().contains("settings cannot be used"));
+        let (status, body) = agent.get(&agent.health, "/readyz");
+        assert_eq!(status, 503, "{flag}: {body}");
+        assert!(body.contains(words) && body.contains("settings cannot be used"), "{words}: {body}");
+        let log = agent.log();
+        let is_told =
+            log.lines().any(|line| line.contains("ERROR") && line.contains("settings cannot be used"));
+        assert!(is_told, "{log}");
+        assert!(agent.metric("istio_cni_install_ready 0"));
+        assert_eq!(fs::read_to_string(network(&agent)).unwrap(), EARLIER, "{flag}");
+        assert!(!program(&agent).exists());
+        // Taking it out is no matter of settings.
+        end(&mut agent);
+        assert!(!fs::read_to_string(network(&agent)).unwrap().contains("mesh-intercept-cni"));
+    }
 }

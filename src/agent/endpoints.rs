@@ -138,11 +138,13 @@ impl Endpoint {
 
 impl Sources {
     /// Why the agent is not ready; nothing when it is.
-    fn unready(&self) -> Option<&'static str> {
-        if !self.installed.get() {
-            Some("the plugin or its configuration is not in place\n")
+    fn unready(&self) -> Option<String> {
+        if let Some(refusal) = self.installed.refusal() {
+            Some(format!("{refusal}\n"))
+        } else if !self.installed.get() {
+            Some("the plugin or its configuration is not in place\n".to_owned())
         } else if !self.pods.is_listed() {
-            Some("the pods of the node have not been read from the API server yet\n")
+            Some("the pods of the node have not been read from the API server yet\n".to_owned())
         } else {
             None
         }

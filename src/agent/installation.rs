@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use tokio::task::spawn_blocking;
@@ -111,16 +111,29 @@ impl Kept {
 
 /// Are the plugin and its configuration in place?
 #[derive(Debug, Default)]
-pub struct Installed(AtomicBool);
+pub struct Installed {
+    is_installed: AtomicBool,
+    refusal: OnceLock<String>,
+}
 
 impl Installed {
     /// As far as is known.
     pub fn get(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.is_installed.load(Ordering::Relaxed)
     }
 
     fn set(&self, is_installed: bool) {
-        self.0.store(is_installed, Ordering::Relaxed);
+        self.is_installed.store(is_installed, Ordering::Relaxed);
+    }
+
+    /// They will not be put in place by this agent, for this reason.
+    pub fn refuse(&self, reason: String) {
+        let _ = self.refusal.set(reason);
+    }
+
+    /// Why they will not be put in place by this agent.
+    pub fn refusal(&self) -> Option<&str> {
+        self.refusal.get().map(String::as_str)
     }
 }
 

@@ -63,6 +63,8 @@ pub struct Install {
     pub plugin: PathBuf,
     /// More keys of the plugin's configuration; they beat those that follow from other flags.
     pub plugin_config: serde_json::Map<String, serde_json::Value>,
+    /// The same as it was typed: a map holds a key once, however often it was typed.
+    pub plugin_config_text: String,
     /// May the group of a new configuration file read it?
     pub group_read: bool,
     /// Namespaces whose pods the plugin leaves alone.
@@ -211,6 +213,7 @@ fn install(reader: &mut Reader, level: LevelFilter) -> Install {
         plugin_config: reader.parsed(&PLUGIN_CONFIG, |text| {
             serde_json::from_str(text).map_err(|error| format!("not a JSON object: {error}"))
         }),
+        plugin_config_text: reader.required(&PLUGIN_CONFIG),
         group_read: reader.switch(&GROUP_READ),
         excluded_namespaces: lists::items(&excluded).map(str::to_owned).collect(),
         pod_namespace: reader.text(&POD_NAMESPACE),

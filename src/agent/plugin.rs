@@ -1,5 +1,6 @@
 //! The plugin as the agent sets it up: what its configuration says, and what the agent itself follows when it repairs.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -14,13 +15,15 @@ use super::installer::trouble::Trouble;
 use super::installer::{Chain, Entry, Error, Installer, Mode, Program, Removal, State, entry as installed};
 use super::options::{Install, Options};
 use crate::cni::interception::Node;
-use crate::cni::netconf::{NetConf, POD_ANNOTATIONS};
+use crate::cni::netconf::{NetConf, POD_ANNOTATIONS, Source};
 use crate::cni::protocol::VERSIONS;
 use crate::cni::sandboxes::Sandboxes;
-use crate::config::problem::{Problem, Problems};
+use crate::config::problem::Problems;
 
-/// The node's own os-release, seen through its first process.
-const OS_RELEASE: &str = "1/root/etc/os-release";
+/// The root of the node's files, seen through its first process.
+const ROOT: &str = "1/root";
+/// So many wrong flags are named.
+const NAMED: usize = 20;
 
 /// The plugin's entry in a list of plugins, without its type.
 pub(super) fn entry(options: &Options) -> Value {
@@ -40,26 +43,56 @@ pub(super) fn entry(options: &Options) -> Value {
     Value::Object(entry)
 }
 
-/// How the plugin asks for rules on this node, so that the agent asks for the same.
+/// Settings by which no pod could get its rules: they are not installed.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the plugin's settings cannot be used, so that nothing is installed and nothing repaired; \
+     what is installed already stays as it is. Correct --plugin-config, or the flag that stands for the key: {}",
+    .0.join("; ")
+)]
+pub(super) struct Unusable(Vec<String>);
+
+/// Reads the entry as the plugin will: how it asks for rules on this node, so that the agent asks for the same.
 ///
 /// # Errors
-/// What is wrong with the entry.
-pub(super) fn node(options: &Options) -> Result<Node, Problems> {
-    let mut conf = entry(options);
-    if let Some(keys) = conf.as_object_mut() {
-        keys.insert("cniVersion".to_owned(), json!(VERSIONS[VERSIONS.len() - 1]));
-        keys.insert("host_os_release".to_owned(), json!(os_release(&options.host_proc)));
+/// Everything that is wrong with the entry, or has no effect.
+pub(super) fn node(options: &Options) -> Result<Node, Unusable> {
+    // As it was typed, for keys that are there twice; and the whole, for keys that contradict the agent's flags.
+    parse(&options.install.plugin_config_text)?;
+    let mut entry = entry(options);
+    if let Some(keys) = entry.as_object_mut() {
+        keys.entry("cniVersion").or_insert_with(|| json!(VERSIONS[VERSIONS.len() - 1]));
     }
-    let conf = NetConf::parse(&conf.to_string()).map_err(|error| {
-        let mut problems = Problems::default();
-        problems.push(Problem { origin: None, item: "--plugin-config".to_owned(), reason: error.message });
-        problems
-    })?;
-    Node::of(&conf)
+    let mut conf = parse(&entry.to_string())?;
+    if conf.sources.contains(&Source::Kubeconfig) && !is_own_program(&options.install.plugin) {
+        let own = "kubeconfig needs the agent's binary as the plugin: name it with --plugin-program";
+        return Err(Unusable(vec![format!("pod_facts: {own}")]));
+    }
+    let root = root(&options.host_proc);
+    conf.host_os_release = conf.host_os_release.map(|path| match path.strip_prefix("/") {
+        Ok(below) => options.host_proc.join(ROOT).join(below),
+        Err(_) => path,
+    });
+    let wrong =
+        |found: Problems| Unusable(found.iter().take(NAMED).map(|it| format!("flags: {it}")).collect());
+    Node::seen_at(&conf, &root).map_err(wrong)
 }
 
-fn os_release(host_proc: &Path) -> PathBuf {
-    host_proc.join(OS_RELEASE)
+fn parse(text: &str) -> Result<NetConf, Unusable> {
+    let conf = NetConf::parse(text).map_err(|error| Unusable(vec![error.message]))?;
+    if conf.doubts.is_empty() { Ok(conf) } else { Err(Unusable(conf.doubts)) }
+}
+
+/// The node's files. Without the privilege to see them, the agent's own have to do.
+fn root(host_proc: &Path) -> PathBuf {
+    let root = host_proc.join(ROOT);
+    if root.join("etc").is_dir() { root } else { PathBuf::from("/") }
+}
+
+/// A program that cannot be read is refused when it is installed.
+fn is_own_program(path: &Path) -> bool {
+    let Ok(program) = fs::read(path) else { return true };
+    std::env::current_exe().and_then(fs::read).is_ok_and(|own| own == program)
 }
 
 /// The plugin and its configuration on this node.

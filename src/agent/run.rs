@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use super::api::Source;
 use super::endpoints::{Endpoint, EndpointError, Sources, Subject};
 use super::events::Announcer;
-use super::installation::{self, Installed, Kept};
+use super::installation::{self, InstallResult, Installed, Kept};
 use super::logging;
 use super::metrics::Metrics;
 use super::options::{Options, Outcome, Surroundings};
@@ -24,7 +24,6 @@ use super::pods::Pods;
 use super::repair::{Processes, Repairs};
 use super::socket::{Desk, Socket, SocketError};
 use super::watch;
-use crate::config::problem::Problems;
 use crate::exit::Exit;
 
 /// The name of this program.
@@ -44,8 +43,6 @@ enum Failure {
     Socket(#[from] SocketError),
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
-    #[error(transparent)]
-    Plugin(#[from] Problems),
     #[error("cannot wait for signals: {0}")]
     Signal(#[source] io::Error),
     #[error("cannot start threads: {0}")]
@@ -124,18 +121,28 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
     tasks.spawn(watch::follow(source.clone(), Arc::clone(&pods), repair, Arc::clone(&metrics)));
     let (events, recorder) = Announcer::new(source.clone());
     tasks.spawn(recorder);
-    let repairs = Repairs {
-        options: options.repair.clone(),
-        reconcile_interval: options.reconcile_interval,
-        source,
-        node: Arc::new(plugin::node(options)?.quiet()),
-        processes: Processes::of(&options.host_proc),
-        pods,
-        metrics: Arc::clone(&metrics),
-        events,
-    };
-    tasks.spawn(repairs.follow());
-    tasks.spawn(installation::keep(Arc::clone(&installation), installed, metrics));
+    match plugin::node(options) {
+        Ok(node) => {
+            let repairs = Repairs {
+                options: options.repair.clone(),
+                reconcile_interval: options.reconcile_interval,
+                source,
+                node: Arc::new(node.quiet()),
+                processes: Processes::of(&options.host_proc),
+                pods,
+                metrics: Arc::clone(&metrics),
+                events,
+            };
+            tasks.spawn(repairs.follow());
+            tasks.spawn(installation::keep(Arc::clone(&installation), installed, metrics));
+        }
+        // The plugin of an earlier installation is answered all the same: its pods go on starting.
+        Err(unusable) => {
+            error!("{unusable}");
+            metrics.install(InstallResult::CreateConfig);
+            installed.refuse(unusable.to_string());
+        }
+    }
 
     signals.wait().await;
     info!("the agent ends");

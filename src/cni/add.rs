@@ -10,7 +10,7 @@ use super::arguments;
 use super::decision::{Decision, Reason, by_facts, by_name};
 use super::del;
 use super::facts::{self, Agent, Learned};
-use super::interception::{Node, cut, error, kernel, problems};
+use super::interception::{FLAGS_ARE_WRONG, Node, cut, error, kernel, problems};
 use super::netconf::{NetConf, Source, WithoutFacts};
 use super::pod::PodName;
 use super::protocol::{Error, Invocation, code};
@@ -78,7 +78,7 @@ fn with_facts(
     pod: &PodName,
     start: Instant,
 ) -> Result<Outcome, Error> {
-    let of_node = |found| problems(code::CONFIGURATION, "the plugin's flags are wrong", &found);
+    let of_node = |found| problems(code::CONFIGURATION, FLAGS_ARE_WRONG, &found);
     let node = Node::of(conf).map_err(of_node)?;
     let learned = match facts::learn(pod, conf, start) {
         Ok(Learned { decision: Decision::Skip(reason), .. }) => return Ok(Outcome::Skipped(reason)),
@@ -116,7 +116,7 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
     if let (None, Ok(Some(before))) = (&flags, sandboxes.get(&invocation.attachment))
         && before.flags.is_some()
     {
-        del::remove(invocation, conf, &before);
+        del::remove(invocation, &before);
     }
     let sandbox =
         Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace };

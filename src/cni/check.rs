@@ -4,7 +4,7 @@ use std::path::Path;
 
 use tracing::info;
 
-use super::interception::{Node, error, kernel, problems};
+use super::interception::{FLAGS_ARE_WRONG, Node, error, kernel, problems};
 use super::netconf::NetConf;
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::Sandboxes;
@@ -21,7 +21,7 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
         info!("the sandbox was left alone");
         return Ok(());
     }
-    let of_node = |found| problems(code::CONFIGURATION, "the plugin's flags are wrong", &found);
+    let of_node = |found| problems(code::CONFIGURATION, FLAGS_ARE_WRONG, &found);
     let mut rules = Node::of(conf).map_err(of_node)?.remembered(sandbox.as_ref());
     let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
     let mut kernel = kernel(path, invocation).map_err(|failure| error(&failure.into()))?;

@@ -2,7 +2,7 @@
 
 use tracing::{info, warn};
 
-use super::interception::{Node, kernel};
+use super::interception::{kernel, removal};
 use super::netconf::NetConf;
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::{Sandbox, Sandboxes};
@@ -20,7 +20,7 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
     });
     // Rules that a pod has put there by itself are not ours to remove.
     if let Some(sandbox) = sandbox.filter(|it| it.flags.is_some()) {
-        remove(invocation, conf, &sandbox);
+        remove(invocation, &sandbox);
     }
     sandboxes
         .forget(&invocation.attachment)
@@ -28,7 +28,7 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
 }
 
 /// Removes what is left of the rules, if the namespace is still that of the sandbox.
-pub(super) fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox) {
+pub(super) fn remove(invocation: &Invocation, sandbox: &Sandbox) {
     let Some(path) = &invocation.network_namespace else { return };
     if sandbox.network_namespace != netns::identity(path) {
         return info!("the network namespace is gone, and the rules with it");
@@ -40,8 +40,7 @@ pub(super) fn remove(invocation: &Invocation, conf: &NetConf, sandbox: &Sandbox)
         }
         Err(error) => return warn!("{error}"),
     };
-    let Ok(node) = Node::of(conf) else { return };
-    match node.remembered(None).remove(&mut kernel) {
+    match removal().remove(&mut kernel) {
         Ok(removed) => {
             match &removed.words[..] {
                 [] => info!("no rules were left to remove"),

@@ -7,17 +7,21 @@ use super::netconf::NetConf;
 use super::pod::{PodFacts, PodName};
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::Sandbox;
-use super::settings::{Wanted, wanted};
+use super::settings::{NONE, Wanted, wanted};
 use crate::backend::DetectError;
 use crate::config::arguments::{self, Outcome};
 use crate::config::problem::Problems;
+use crate::config::settings::INTERCEPTION_MODE;
 use crate::config::typed::Settings;
 use crate::config::{Config, Dns, Options, Policy, lists};
 use crate::exit::Exit;
 use crate::interception::{Failure, Interception};
 use crate::kernel::System;
-use crate::kernel::files::Files;
+use crate::kernel::files::Rooted;
 use crate::kernel::netns::{Namespace, NamespaceError};
+
+/// What is said of flags that no pod can have.
+pub(super) const FLAGS_ARE_WRONG: &str = "the key flags of the plugin's configuration is wrong";
 
 /// How the rules of a pod are asked for on this node.
 #[derive(Clone, Debug)]
@@ -28,14 +32,24 @@ pub struct Node {
     excluded_namespaces: Vec<String>,
     agent_namespace: String,
     is_quiet: bool,
+    files: Rooted,
 }
 
 impl Node {
     /// Reads what the plugin's configuration says for every pod.
     ///
     /// # Errors
-    /// Everything that is wrong with its flags.
+    /// Everything that is wrong with its flags and with their values.
     pub fn of(conf: &NetConf) -> Result<Node, Problems> {
+        Node::seen_at(conf, Path::new("/"))
+    }
+
+    /// The same for a program that sees the node's files in this folder.
+    ///
+    /// # Errors
+    /// Everything that is wrong with its flags and with their values.
+    pub fn seen_at(conf: &NetConf, root: &Path) -> Result<Node, Problems> {
+        let files = Rooted::at(root);
         // The environment is the runtime's here, not the pod's: it says nothing.
         let nothing = |_: &str| Err(std::env::VarError::NotPresent);
         let words = [vec![String::new()], conf.flags.clone()].concat();
@@ -43,8 +57,12 @@ impl Node {
             Outcome::Parsed(settings, problems) => (settings, problems),
             Outcome::Asked(_) => Default::default(),
         };
-        problems.extend(lists::expand(&mut flags, &Files));
+        problems.extend(lists::expand(&mut flags, &files));
         let options = Options::parse(&flags).map_err(|found| problems.extend(found));
+        // Each pod's own settings come on top of them: what is wrong with the flags alone is wrong for every pod.
+        if let Err(found) = Config::parse(&as_of_a_pod_with_rules(&flags), &files) {
+            problems.extend(found);
+        }
         let (Ok(mut options), true) = (options, problems.is_empty()) else { return Err(problems) };
         // A runtime may add a sandbox twice, and an agent finds what a plugin left half done.
         options.policy = Policy::Reconcile;
@@ -59,7 +77,7 @@ impl Node {
         options.host_os_release = options.host_os_release.or(release);
         let (excluded_namespaces, agent_namespace) =
             (conf.excluded_namespaces.clone(), conf.agent_namespace.clone());
-        Ok(Node { flags, options, excluded_namespaces, agent_namespace, is_quiet: false })
+        Ok(Node { flags, options, excluded_namespaces, agent_namespace, is_quiet: false, files })
     }
 
     /// The same for a caller that says itself what came of a pod's rules: nothing is logged.
@@ -82,7 +100,7 @@ impl Node {
             Wanted::Nothing => return Ok(None),
             Wanted::Rules(settings, notes) => (settings, notes),
         };
-        let config = Config::parse(&settings, &Files)?;
+        let config = Config::parse(&settings, &self.files)?;
         let mut rules = self.interception(config);
         for note in notes {
             rules.warn(note);
@@ -92,11 +110,10 @@ impl Node {
 
     /// The rules as they were remembered; as they are recorded with the rules themselves when nothing else is.
     pub(super) fn remembered(&self, sandbox: Option<&Sandbox>) -> Interception {
-        let parse = |flags: &String| Config::parse(&arguments::recorded(flags)?, &Files).ok();
+        let parse = |flags: &String| Config::parse(&arguments::recorded(flags)?, &self.files).ok();
         let config = sandbox.and_then(|it| it.flags.as_ref()).and_then(parse);
         let is_configured = config.is_some();
-        let config = config.or_else(|| Config::parse(&Settings::default(), &Files).ok());
-        let config = config.unwrap_or_else(|| unreachable!("defaults can be read"));
+        let config = config.unwrap_or_else(default_config);
         let mut interception = Interception { is_configured, ..self.interception(config) };
         if let Some(Ok(backend)) = sandbox.and_then(|it| it.backend.as_ref()).map(|name| name.parse()) {
             interception.options.backend = backend;
@@ -111,6 +128,29 @@ impl Node {
         }
         Interception { is_quiet: self.is_quiet, ..Interception::new(config, self.options.clone()) }
     }
+}
+
+/// What takes rules away, whatever they are and whatever the configuration says by now.
+pub(super) fn removal() -> Interception {
+    let options = Options::parse(&Settings::default());
+    let mut options = options.unwrap_or_else(|_| unreachable!("defaults can be read"));
+    options.policy = Policy::Reconcile;
+    Interception { is_configured: false, ..Interception::new(default_config(), options) }
+}
+
+fn default_config() -> Config {
+    let config = Config::parse(&Settings::default(), &Rooted::at(Path::new("/")));
+    config.unwrap_or_else(|_| unreachable!("defaults can be read"))
+}
+
+/// The mode NONE, which `init` does not know, stands for no rules.
+fn as_of_a_pod_with_rules(flags: &Settings) -> Settings {
+    let mut settings = flags.clone();
+    let mode = settings.get(&INTERCEPTION_MODE);
+    if mode.text == NONE {
+        settings.set(&INTERCEPTION_MODE, mode.origin, INTERCEPTION_MODE.default.to_owned());
+    }
+    settings
 }
 
 /// The kernel as a sandbox's namespace sees it.

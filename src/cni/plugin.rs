@@ -72,6 +72,9 @@ fn answer(invocation: &Invocation, start: Instant) -> Result<String, Error> {
         _ => NetConf::parse(&text)?,
     };
     logging::start(&conf, invocation);
+    for doubt in &conf.doubts {
+        tracing::warn!("the plugin's configuration: {doubt}");
+    }
     carry_out(invocation, &conf, start).map_err(|error| error.of_version(&conf.version))
 }
 

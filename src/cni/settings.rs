@@ -32,6 +32,8 @@ const fn annotated(annotation: &'static str, setting: &'static Setting) -> Annot
 
 /// The interception mode, which can also be NONE.
 pub const MODE: &str = "sidecar.istio.io/interceptionMode";
+/// The mode of a pod without interception.
+pub(super) const NONE: &str = "NONE";
 /// The proxy's configuration, YAML.
 pub const PROXY_CONFIG: &str = "proxy.istio.io/config";
 /// Ports of the proxy itself: status, health and metrics. They are never captured.
@@ -127,9 +129,9 @@ pub fn wanted(facts: &PodFacts, mut settings: Settings) -> Result<Wanted, Proble
         }
     }
     let config = proxy_config(container(PROXY), annotations, &mut problems);
+    notes.extend(config.notes.iter().cloned());
     config.set(&mut settings);
     for Annotated { annotation, setting, default } in &ANNOTATIONS {
-    notes.extend(config.notes.iter().cloned());
         match (annotations.get(*annotation), default) {
             (Some(text), _) => settings.set(setting, Origin::Pod(annotation), text.clone()),
             (None, Some(text)) if settings.given(setting).is_none() => {
@@ -150,7 +152,7 @@ pub fn wanted(facts: &PodFacts, mut settings: Settings) -> Result<Wanted, Proble
     if !problems.is_empty() {
         return Err(problems);
     }
-    if settings.get(&INTERCEPTION_MODE).text == "NONE" {
+    if settings.get(&INTERCEPTION_MODE).text == NONE {
         return Ok(Wanted::Nothing);
     }
     Ok(Wanted::Rules(settings, notes))

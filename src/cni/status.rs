@@ -1,7 +1,7 @@
 //! STATUS: could an ADD be served now?
 
 use super::facts::Agent;
-use super::interception::{Node, problems};
+use super::interception::{FLAGS_ARE_WRONG, Node, problems};
 use super::netconf::{NetConf, Source};
 use super::protocol::{Error, code};
 use crate::config::BackendKind;
@@ -12,7 +12,7 @@ use crate::kernel::capabilities;
 /// # Errors
 /// When a pod of the mesh could not be served (code 50).
 pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
-    Node::of(conf).map_err(|found| problems(code::CONFIGURATION, "the plugin's flags are wrong", &found))?;
+    Node::of(conf).map_err(|found| problems(code::CONFIGURATION, FLAGS_ARE_WRONG, &found))?;
     let mut missing = Vec::new();
     for source in &conf.sources {
         let answer = match source {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::Error;
 use crate::config::lists::ListFiles;
@@ -28,6 +28,42 @@ fn read_bounded(input: impl Read) -> io::Result<String> {
     }
     // A comment in another encoding is no reason to refuse a file; an item in one is refused when it is read.
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The files of a machine, whose root is seen here: of the node, for a program in a container.
+#[derive(Clone, Debug)]
+pub struct Rooted(PathBuf);
+
+impl Rooted {
+    /// Those below this folder.
+    pub fn at(root: &Path) -> Rooted {
+        Rooted(root.to_owned())
+    }
+
+    fn text(&self, path: &Path) -> Result<String, String> {
+        let below = path.strip_prefix("/").unwrap_or(path);
+        read(&self.0.join(below)).map_err(|error| error.to_string())
+    }
+}
+
+impl Accounts for Rooted {
+    fn passwd(&self) -> Result<String, String> {
+        self.text(Path::new("/etc/passwd"))
+    }
+
+    fn group(&self) -> Result<String, String> {
+        self.text(Path::new("/etc/group"))
+    }
+}
+
+impl ListFiles for Rooted {
+    fn file(&self, path: &Path) -> Result<String, String> {
+        self.text(path)
+    }
+
+    fn standard_input(&self) -> Result<String, String> {
+        Err("standard input holds the plugin's configuration: give a file".to_owned())
+    }
 }
 
 /// The real files.
