@@ -83,6 +83,11 @@ impl Node {
     }
 
     fn call(&self, command: &str, netns: &Path, name: &str, more: Value) -> Answered {
+        self.call_for("eth0", command, netns, name, more)
+    }
+
+    /// A call for one of the pod's interfaces.
+    fn call_for(&self, interface: &str, command: &str, netns: &Path, name: &str, more: Value) -> Answered {
         let arguments =
             format!("IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME={name};K8S_POD_UID=u-{name}");
         call(
@@ -91,11 +96,24 @@ impl Node {
                 ("CNI_COMMAND", command),
                 ("CNI_CONTAINERID", name),
                 ("CNI_NETNS", netns.to_str().unwrap()),
-                ("CNI_IFNAME", "eth0"),
+                ("CNI_IFNAME", interface),
                 ("CNI_PATH", "/nowhere"),
                 ("CNI_ARGS", &arguments),
             ],
         )
+    }
+
+    /// The second network of a pod, as Multus calls for it.
+    fn second(&self, command: &str, pod: &Namespace, name: &str) -> Answered {
+        self.call_for("net1", command, &pod.path(), name, json!({"name": "second"}))
+    }
+
+    /// The names of the files of what is remembered.
+    fn remembered(&self) -> Vec<String> {
+        let Ok(files) = std::fs::read_dir(self.path().join("sandboxes")) else { return vec![] };
+        let mut names: Vec<_> = files.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+        names.sort();
+        names
     }
 
     fn add(&self, pod: &Namespace, name: &str) -> Answered {
@@ -529,6 +547,125 @@ fn gc_forgets_sandboxes_that_are_gone_and_no_others() {
     let left: Vec<_> = std::fs::read_dir(node.path().join("sandboxes")).unwrap().collect();
     assert_eq!(left.len(), 1);
     node.call("CHECK", &one.path(), "one", json!({})).ok();
+}
+
+#[test]
+fn the_rules_stay_until_the_last_network_of_a_pod_is_undone() {
+    // DEL of one network took the rules of a pod that went on with the other.
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    for (first, last) in [("eth0", "net1"), ("net1", "eth0")] {
+        let call = |interface, command| {
+            let network = json!({"name": format!("network-of-{interface}")});
+            node.call_for(interface, command, &pod.path(), "web", network)
+        };
+        call("eth0", "ADD").ok();
+        let rules = pod.state();
+        assert_ne!(before, rules);
+        call("net1", "ADD").ok();
+        for _ in 0..2 {
+            call(first, "DEL").ok();
+            assert_same(&rules, &pod.state(), first);
+        }
+        call(last, "CHECK").ok();
+        call(last, "DEL").ok();
+        assert_same(&before, &pod.state(), last);
+        assert_eq!(node.remembered(), Vec::<String>::new());
+    }
+}
+
+#[test]
+fn a_del_without_a_namespace_leaves_the_rules_to_the_other_network() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    node.second("ADD", &pod, "web").ok();
+    node.call("DEL", Path::new(""), "web", json!({})).ok();
+    node.second("CHECK", &pod, "web").ok();
+    node.second("DEL", &pod, "web").ok();
+    assert_same(&before, &pod.state(), "removed");
+}
+
+#[test]
+fn a_network_that_was_left_alone_holds_no_rules_and_takes_none() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    let rules = pod.state();
+    let excluded = || json!({"name": "second", "exclude_namespaces": ["shop"]});
+    let second = |command| node.call_for("net1", command, &pod.path(), "web", excluded());
+    second("ADD").skipped_by("excluded_namespace");
+    second("CHECK").ok();
+    second("DEL").ok();
+    assert_same(&rules, &pod.state(), "of the first");
+    second("ADD").skipped_by("excluded_namespace");
+    node.call("DEL", &pod.path(), "web", json!({})).ok();
+    assert_same(&before, &pod.state(), "removed");
+}
+
+#[test]
+fn the_last_add_of_a_pod_says_which_rules_are_right_for_all_of_its_networks() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    let others = meshed("web", &[("traffic.sidecar.istio.io/excludeOutboundPorts", "3306")]);
+    node.pods.lock().unwrap().insert("web".into(), others);
+    node.second("ADD", &pod, "web").ok();
+    assert!(pod.state().contains("3306"));
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+    node.second("CHECK", &pod, "web").ok();
+    pod.text(&["nft", "flush", "ruleset"]);
+    node.call("CHECK", &pod.path(), "web", json!({})).fails_with(103, "rules");
+    node.second("CHECK", &pod, "web").fails_with(103, "rules");
+}
+
+#[test]
+fn check_of_a_network_that_nobody_remembers_goes_by_the_rules_of_the_other() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    node.second("CHECK", &pod, "web").ok();
+    // "Nothing says that the sandbox has rules", although the other network's ADD did.
+    pod.text(&["nft", "flush", "ruleset"]);
+    node.second("CHECK", &pod, "web").fails_with(103, "");
+}
+
+#[test]
+fn a_sandbox_that_is_gone_and_whose_number_is_used_again_holds_no_rules() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    // As a DEL that never came has left it: the number of its namespace is that of another by now.
+    let file = |name: &str| node.path().join("sandboxes").join(format!("{name}@eth0.json"));
+    let mut gone: Value = serde_json::from_slice(&std::fs::read(file("web")).unwrap()).unwrap();
+    gone["path"] = json!("/run/netns/gone");
+    std::fs::write(file("gone"), gone.to_string()).unwrap();
+    node.call("DEL", &pod.path(), "web", json!({})).ok();
+    assert_same(&before, &pod.state(), "removed");
+}
+
+#[test]
+fn gc_takes_the_rules_with_the_last_network_of_a_pod() {
+    let pod = pod();
+    let before = pod.state();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    node.second("ADD", &pod, "web").ok();
+    let rules = pod.state();
+    let gc = |network| {
+        let more = json!({"name": network, "cni.dev/valid-attachments": []});
+        call(&node.conf(more).to_string(), &[("CNI_COMMAND", "GC"), ("CNI_PATH", "/nowhere")]);
+    };
+    gc("second");
+    assert_eq!(node.remembered(), ["web@eth0.json"]);
+    assert_same(&rules, &pod.state(), "of the first network");
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+    gc("k8s");
+    assert_same(&before, &pod.state(), "removed");
 }
 
 #[test]

@@ -13,8 +13,9 @@ use super::facts::{self, Agent, Learned};
 use super::interception::{FLAGS_ARE_WRONG, Node, cut, error, kernel, problems};
 use super::netconf::{NetConf, Source, WithoutFacts};
 use super::pod::PodName;
-use super::protocol::{Error, Invocation, code};
+use super::protocol::{Attachment, Error, Invocation, code};
 use super::sandboxes::{Sandbox, Sandboxes};
+use super::sharing;
 use crate::interception::Installation;
 use crate::kernel::netns;
 
@@ -97,7 +98,8 @@ fn with_facts(
         node.rules_of(&learned.facts).map_err(|found| problems(code::POD_SETTINGS, &what, &found))?;
     let Some(mut rules) = wanted else { return Ok(Outcome::Skipped(Reason::ModeNone)) };
     let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
-    let mut kernel = kernel(path, invocation).map_err(|failure| error(&failure.into()))?;
+    let mut kernel =
+        kernel(path, invocation.may_be_own_namespace).map_err(|failure| error(&failure.into()))?;
     let installation = rules.install(&mut kernel).map_err(|failure| error(&failure))?;
     Ok(Outcome::Installed { flags: rules.config.flags(), installation, source: learned.source })
 }
@@ -110,18 +112,46 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
             (Some(flags.clone()), Some(installation.backend.name().to_owned()))
         }
     };
-    let network_namespace = invocation.network_namespace.as_deref().and_then(netns::identity);
+    let path = invocation.network_namespace.as_deref();
+    let network_namespace = path.and_then(netns::identity);
     let sandboxes = Sandboxes::of(&conf.run_directory);
-    // It was one of the mesh, and is none any more: its rules would stay for ever.
-    if let (None, Ok(Some(before))) = (&flags, sandboxes.get(&invocation.attachment))
-        && before.flags.is_some()
-    {
-        del::remove(invocation, &before);
+    let attachment = &invocation.attachment;
+    match (&flags, sandboxes.get(attachment), path) {
+        // It was one of the mesh, and is none any more: its rules would stay for ever.
+        (None, Ok(Some(before)), Some(path)) => {
+            del::undo(&sandboxes, attachment, &before, path, invocation.may_be_own_namespace);
+        }
+        (Some(flags), ..) => same_rules(&sandboxes, attachment, network_namespace, flags, backend.as_deref()),
+        _ => {}
     }
+    let path = path.map(Path::to_owned);
     let sandbox =
-        Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace };
-    if let Err(error) = sandboxes.put(&invocation.attachment, &sandbox) {
+        Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace, path };
+    if let Err(error) = sandboxes.put(attachment, &sandbox) {
         warn!("{error}");
+    }
+}
+
+/// The rules that are there now are those of every attachment that shares the namespace.
+fn same_rules(
+    sandboxes: &Sandboxes,
+    attachment: &Attachment,
+    namespace: Option<(u64, u64)>,
+    flags: &str,
+    backend: Option<&str>,
+) {
+    let others = sharing::others_of_container(sandboxes, attachment, namespace).unwrap_or_else(|error| {
+        warn!("{error}");
+        Vec::new()
+    });
+    for (other, mut sandbox) in others {
+        if (sandbox.flags.as_deref(), sandbox.backend.as_deref()) == (Some(flags), backend) {
+            continue;
+        }
+        (sandbox.flags, sandbox.backend) = (Some(flags.to_owned()), backend.map(str::to_owned));
+        if let Err(error) = sandboxes.put(&other, &sandbox) {
+            warn!("{error}");
+        }
     }
 }
 

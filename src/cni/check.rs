@@ -8,7 +8,9 @@ use super::interception::{FLAGS_ARE_WRONG, Node, error, kernel, problems};
 use super::netconf::NetConf;
 use super::protocol::{Error, Invocation, code};
 use super::sandboxes::Sandboxes;
+use super::sharing;
 use crate::interception::Failure;
+use crate::kernel::netns;
 
 /// Runs the command.
 ///
@@ -16,15 +18,24 @@ use crate::interception::Failure;
 /// When they differ; the details say how.
 pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> {
     let unreadable = |failure: super::sandboxes::SandboxError| Error::new(code::IO, failure.to_string());
-    let sandbox = Sandboxes::of(&conf.run_directory).get(&invocation.attachment).map_err(unreadable)?;
+    let sandboxes = Sandboxes::of(&conf.run_directory);
+    let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
+    let sandbox = match sandboxes.get(&invocation.attachment).map_err(unreadable)? {
+        // The rules of another network of the pod are those that should be there.
+        None => {
+            let others = sharing::others(&sandboxes, &invocation.attachment, netns::identity(path));
+            others.map_err(unreadable)?.pop().map(|(_, sandbox)| sandbox)
+        }
+        sandbox => sandbox,
+    };
     if sandbox.as_ref().is_some_and(|it| it.flags.is_none()) {
         info!("the sandbox was left alone");
         return Ok(());
     }
     let of_node = |found| problems(code::CONFIGURATION, FLAGS_ARE_WRONG, &found);
     let mut rules = Node::of(conf).map_err(of_node)?.remembered(sandbox.as_ref());
-    let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
-    let mut kernel = kernel(path, invocation).map_err(|failure| error(&failure.into()))?;
+    let mut kernel =
+        kernel(path, invocation.may_be_own_namespace).map_err(|failure| error(&failure.into()))?;
     match rules.compare(&mut kernel) {
         Ok(found) if found.difference.is_none() => Ok(()),
         Ok(found) => Err(Error::new(code::DRIFT, "the rules are not those that were installed")

@@ -1,11 +1,14 @@
 //! DEL: a sandbox goes. What is left of the rules goes with it, and what cannot be removed does not keep it.
 
+use std::path::Path;
+
 use tracing::{info, warn};
 
 use super::interception::{kernel, removal};
 use super::netconf::NetConf;
-use super::protocol::{Error, Invocation, code};
+use super::protocol::{Attachment, Error, Invocation, code};
 use super::sandboxes::{Sandbox, Sandboxes};
+use super::sharing;
 use crate::kernel::netns::{self, NamespaceError};
 
 /// Runs the command.
@@ -14,26 +17,45 @@ use crate::kernel::netns::{self, NamespaceError};
 /// When the sandbox cannot be forgotten.
 pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> {
     let sandboxes = Sandboxes::of(&conf.run_directory);
-    let sandbox = sandboxes.get(&invocation.attachment).unwrap_or_else(|error| {
+    let attachment = &invocation.attachment;
+    let sandbox = sandboxes.get(attachment).unwrap_or_else(|error| {
         warn!("{error}");
         None
     });
-    // Rules that a pod has put there by itself are not ours to remove.
-    if let Some(sandbox) = sandbox.filter(|it| it.flags.is_some()) {
-        remove(invocation, &sandbox);
+    // Before its rules: of two attachments that go at once, the second finds no other.
+    let forgotten = sandboxes.forget(attachment);
+    if let (Some(sandbox), Some(path)) = (sandbox, &invocation.network_namespace) {
+        undo(&sandboxes, attachment, &sandbox, path, invocation.may_be_own_namespace);
     }
-    sandboxes
-        .forget(&invocation.attachment)
-        .map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
+    forgotten.map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
 }
 
-/// Removes what is left of the rules, if the namespace is still that of the sandbox.
-pub(super) fn remove(invocation: &Invocation, sandbox: &Sandbox) {
-    let Some(path) = &invocation.network_namespace else { return };
-    if sandbox.network_namespace != netns::identity(path) {
+/// Removes what is left of the rules of an attachment, if the namespace is still that of the sandbox and no other
+/// attachment has rules there. Rules that a pod has put there by itself are not the plugin's to remove.
+pub(super) fn undo(
+    sandboxes: &Sandboxes,
+    attachment: &Attachment,
+    sandbox: &Sandbox,
+    path: &Path,
+    may_be_own: bool,
+) {
+    if sandbox.flags.is_none() {
+        return;
+    }
+    let namespace = netns::identity(path);
+    if sandbox.network_namespace != namespace {
         return info!("the network namespace is gone, and the rules with it");
     }
-    let mut kernel = match kernel(path, invocation) {
+    match sharing::others(sandboxes, attachment, namespace) {
+        Err(error) => return warn!("the rules stay, for other networks of the pod may have them: {error}"),
+        Ok(others) => {
+            if let Some((other, sandbox)) = others.first() {
+                let (interface, network) = (&other.interface, &sandbox.network);
+                return info!(interface, network, "the rules stay: another network of the pod has them too");
+            }
+        }
+    }
+    let mut kernel = match kernel(path, may_be_own) {
         Ok(kernel) => kernel,
         Err(NamespaceError::Open { .. }) => {
             return info!("the network namespace is gone, and the rules with it");

@@ -1,7 +1,9 @@
-//! GC: the runtime says which sandboxes there are; the others are forgotten. Their rules went with their namespaces.
+//! GC: the runtime says which sandboxes there are; the others are forgotten, as by DEL. Most rules went with their
+//! namespaces.
 
 use tracing::info;
 
+use super::del;
 use super::netconf::NetConf;
 use super::protocol::{Error, code};
 use super::sandboxes::{SandboxError, Sandboxes};
@@ -19,13 +21,18 @@ pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
     let failed = |error: SandboxError| Error::new(code::IO, error.to_string());
     let sandboxes = Sandboxes::of(&conf.run_directory);
     let mut result = Ok(());
-    for attachment in sandboxes.of_network(&conf.network).map_err(failed)? {
-        if valid.contains(&attachment) {
+    for (attachment, sandbox) in sandboxes.all().map_err(failed)? {
+        // What cannot be read is of no network, and of no use.
+        let is_of_network = sandbox.as_ref().is_none_or(|it| it.network == conf.network);
+        if !is_of_network || valid.contains(&attachment) {
             continue;
         }
         info!(?attachment, "forgotten");
         if let Err(error) = sandboxes.forget(&attachment) {
             result = Err(failed(error));
+        }
+        if let Some((sandbox, path)) = sandbox.and_then(|it| it.path.clone().map(|path| (it, path))) {
+            del::undo(&sandboxes, &attachment, &sandbox, &path, false);
         }
     }
     result

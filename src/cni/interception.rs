@@ -5,7 +5,7 @@ use std::path::Path;
 use super::decision::{Reason, by_name};
 use super::netconf::NetConf;
 use super::pod::{PodFacts, PodName};
-use super::protocol::{Error, Invocation, code};
+use super::protocol::{Error, code};
 use super::sandboxes::Sandbox;
 use super::settings::{NONE, Wanted, wanted};
 use crate::backend::DetectError;
@@ -157,10 +157,10 @@ fn as_of_a_pod_with_rules(flags: &Settings) -> Settings {
 ///
 /// # Errors
 /// When there is no such namespace, or it is the node's own.
-pub(super) fn kernel(path: &Path, invocation: &Invocation) -> Result<System, NamespaceError> {
+pub(super) fn kernel(path: &Path, may_be_own: bool) -> Result<System, NamespaceError> {
     match Namespace::open(path) {
         Ok(namespace) => Ok(System::inside(namespace)),
-        Err(NamespaceError::Same { .. }) if invocation.may_be_own_namespace => Ok(System::default()),
+        Err(NamespaceError::Same { .. }) if may_be_own => Ok(System::default()),
         Err(error) => Err(error),
     }
 }

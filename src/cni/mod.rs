@@ -20,4 +20,5 @@ pub mod protocol;
 pub mod proxy_config;
 pub mod sandboxes;
 pub mod settings;
+mod sharing;
 mod status;

@@ -29,6 +29,9 @@ pub struct Sandbox {
     /// The network namespace ([`crate::kernel::netns::identity`]): a file of its name may stand for another one later.
     #[serde(default)]
     pub network_namespace: Option<(u64, u64)>,
+    /// The file that stood for the namespace.
+    #[serde(default)]
+    pub path: Option<PathBuf>,
 }
 
 /// Sandboxes cannot be remembered.
@@ -98,11 +101,11 @@ impl Sandboxes {
         }
     }
 
-    /// Every attachment of a network that is remembered.
+    /// Every attachment that is remembered.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn of_network(&self, network: &str) -> Result<Vec<Attachment>, SandboxError> {
+    pub fn attachments(&self) -> Result<Vec<Attachment>, SandboxError> {
         let failed = |source| SandboxError { doing: "read", path: self.folder.clone(), source };
         let entries = match fs::read_dir(&self.folder) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
@@ -113,14 +116,18 @@ impl Sandboxes {
             let name = entry.map_err(failed)?.file_name();
             let parts = name.to_str().and_then(|name| name.strip_suffix(".json")?.split_once('@'));
             let Some((container_id, interface)) = parts else { continue };
-            let attachment =
-                Attachment { container_id: container_id.to_owned(), interface: interface.to_owned() };
-            // What cannot be read is of no network, and of no use.
-            if self.get(&attachment)?.is_none_or(|sandbox| sandbox.network == network) {
-                found.push(attachment);
-            }
+            found.push(Attachment { container_id: container_id.to_owned(), interface: interface.to_owned() });
         }
         Ok(found)
+    }
+
+    /// The same, each with what is remembered of it; `None` for what cannot be read.
+    ///
+    /// # Errors
+    /// When the folder or a file cannot be read.
+    pub fn all(&self) -> Result<Vec<(Attachment, Option<Sandbox>)>, SandboxError> {
+        let with_sandbox = |it: Attachment| self.get(&it).map(|sandbox| (it, sandbox));
+        self.attachments()?.into_iter().map(with_sandbox).collect()
     }
 
     /// Does any pod on this node have rules that this plugin may be called to remove?
@@ -164,7 +171,15 @@ mod tests {
             flags: Some("-b *".into()),
             backend: None,
             network_namespace: None,
+            path: None,
         }
+    }
+
+    fn names(sandboxes: &Sandboxes) -> Vec<String> {
+        let mut names: Vec<_> =
+            sandboxes.all().unwrap().into_iter().map(|(attachment, _)| attachment.container_id).collect();
+        names.sort();
+        names
     }
 
     #[test]
@@ -172,16 +187,28 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let sandboxes = Sandboxes::of(folder.path());
         assert_eq!(sandboxes.get(&attachment("a")).unwrap(), None);
-        assert_eq!(sandboxes.of_network("n").unwrap(), []);
+        assert_eq!(sandboxes.all().unwrap(), []);
         sandboxes.put(&attachment("a"), &sandbox("n")).unwrap();
         sandboxes.put(&attachment("b"), &sandbox("m")).unwrap();
         assert_eq!(sandboxes.get(&attachment("a")).unwrap(), Some(sandbox("n")));
-        assert_eq!(sandboxes.of_network("n").unwrap(), [attachment("a")]);
+        assert_eq!(names(&sandboxes), ["a", "b"]);
         let mode = fs::metadata(sandboxes.path(&attachment("a"))).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, MODE);
         sandboxes.forget(&attachment("a")).unwrap();
         sandboxes.forget(&attachment("a")).unwrap();
-        assert_eq!(sandboxes.of_network("n").unwrap(), []);
-        assert!(sandboxes.is_any().unwrap());
+        assert_eq!(sandboxes.all().unwrap(), [(attachment("b"), Some(sandbox("m")))]);
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_written_can_be_read_and_what_was_cut_off_is_there_all_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let sandboxes = Sandboxes::of(folder.path());
+        fs::create_dir(&sandboxes.folder).unwrap();
+        let earlier = r#"{"network":"n","pod":null,"flags":"-b *","backend":null}"#;
+        fs::write(sandboxes.path(&attachment("a")), earlier).unwrap();
+        fs::write(sandboxes.path(&attachment("b")), &earlier[..20]).unwrap();
+        let mut all = sandboxes.all().unwrap();
+        all.sort_by_key(|(it, _)| it.container_id.clone());
+        assert_eq!(all, [(attachment("a"), Some(sandbox("n"))), (attachment("b"), None)]);
     }
 }
