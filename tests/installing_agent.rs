@@ -205,3 +205,70 @@ fn settings_that_cannot_be_keep_the_agent_unready_and_what_is_installed_as_it_wa
         assert!(!fs::read_to_string(network(&agent)).unwrap().contains("mesh-intercept-cni"));
     }
 }
+
+/// A /proc of a node on which these network namespaces are mounted.
+fn host_proc(folder: &Path, inodes: &[u64]) -> String {
+    let proc = folder.join("proc");
+    fs::create_dir_all(proc.join("1")).unwrap();
+    let mut mounts = "22 28 0:21 / /proc rw shared:5 - proc proc rw\n".to_owned();
+    for inode in inodes {
+        mounts += &format!("9 8 0:4 net:[{inode}] /run/netns/cni-{inode} rw shared:9 - nsfs nsfs rw\n");
+    }
+    fs::write(proc.join("1/mountinfo"), mounts).unwrap();
+    format!("--host-proc={}", proc.display())
+}
+
+/// What the plugin remembers of a sandbox, with rules or without.
+fn remember(folder: &Path, name: &str, flags: Option<&str>, inode: u64) {
+    let sandboxes = folder.join("run/sandboxes");
+    fs::create_dir_all(&sandboxes).unwrap();
+    let sandbox = serde_json::json!({
+        "network": "net", "pod": null, "flags": flags, "backend": null, "network_namespace": [4, inode],
+    });
+    fs::write(sandboxes.join(format!("{name}@eth0.json")), sandbox.to_string()).unwrap();
+}
+
+fn remembered(agent: &Agent) -> Vec<String> {
+    let files = fs::read_dir(agent.folder.path().join("run/sandboxes")).unwrap();
+    let mut names: Vec<_> = files.map(|it| it.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn sandboxes_that_are_gone_are_forgotten_and_those_without_rules_need_no_program() {
+    // The program stayed in the node's folder for good: the runtime calls no DEL once the entry is out.
+    let server = ApiServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let proc = host_proc(folder.path(), &[100, 101]);
+    remember(folder.path(), "meshed-and-gone", Some("-b *"), 99);
+    remember(folder.path(), "left-alone-and-gone", None, 98);
+    remember(folder.path(), "left-alone", None, 100);
+    let mut agent = Agent::start_with(folder, &server, &["--uninstall".to_owned(), proc]);
+    wait_until("it is installed", || has_entry(&agent));
+    assert_eq!(remembered(&agent), ["left-alone@eth0.json"]);
+    // Gone while the agent ran.
+    remember(agent.folder.path(), "meshed", Some("-b *"), 101);
+    host_proc(agent.folder.path(), &[100]);
+    end(&mut agent);
+    assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+    assert!(!program(&agent).exists());
+    assert_eq!(remembered(&agent), ["left-alone@eth0.json"]);
+}
+
+#[test]
+fn the_program_stays_for_a_living_sandbox_with_rules_and_where_that_cannot_be_told() {
+    for (inodes, is_told) in [(&[100][..], false), (&[], true)] {
+        let server = ApiServer::start();
+        let folder = tempfile::tempdir().unwrap();
+        let proc = host_proc(folder.path(), inodes);
+        remember(folder.path(), "meshed", Some("-b *"), 100);
+        let mut agent = Agent::start_with(folder, &server, &["--uninstall".to_owned(), proc]);
+        wait_until("it is installed", || has_entry(&agent));
+        end(&mut agent);
+        assert_eq!(fs::read_to_string(network(&agent)).unwrap(), NETWORK);
+        assert!(program(&agent).exists());
+        assert_eq!(remembered(&agent), ["meshed@eth0.json"]);
+        assert_eq!(agent.log().contains("does not tell whether"), is_told, "{}", agent.log());
+    }
+}

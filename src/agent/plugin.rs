@@ -14,6 +14,7 @@ use super::installer::options::DEFAULT_STANDALONE;
 use super::installer::trouble::Trouble;
 use super::installer::{Chain, Entry, Error, Installer, Mode, Program, Removal, State, entry as installed};
 use super::options::{Install, Options};
+use super::remembered;
 use crate::cni::interception::Node;
 use crate::cni::netconf::{NetConf, POD_ANNOTATIONS, Source};
 use crate::cni::protocol::VERSIONS;
@@ -103,6 +104,7 @@ pub(super) struct Installed {
     folders: [PathBuf; 2],
     bin_directory: PathBuf,
     sandboxes: Sandboxes,
+    host_proc: PathBuf,
 }
 
 impl Installed {
@@ -135,7 +137,13 @@ impl Installed {
             folders: [install.net_directory.clone(), install.bin_directory.clone()],
             bin_directory: install.bin_directory.clone(),
             sandboxes: Sandboxes::of(&options.run_directory),
+            host_proc: options.host_proc.clone(),
         })
+    }
+
+    /// Forgets sandboxes that went without the plugin's being called. Says whether its program is needed for others.
+    pub(super) fn tidy(&self) -> bool {
+        remembered::tidy(&self.sandboxes, &self.host_proc)
     }
 
     /// Watches everything that the next look reads, before it does.
@@ -185,10 +193,7 @@ impl Installation for Installed {
         let mut installer = self.installer.lock().unwrap_or_else(PoisonError::into_inner);
         // The runtime calls the plugin once more for each sandbox that was made with it, and cannot remove a sandbox
         // whose plugin is not there.
-        let removal = match self.sandboxes.is_any() {
-            Ok(false) => Removal::RemoveProgram,
-            _ => Removal::KeepProgram,
-        };
+        let removal = if self.tidy() { Removal::KeepProgram } else { Removal::RemoveProgram };
         let outcome = installer.uninstall(removal).map_err(|error| self.not_installed(&error))?;
         if removal == Removal::KeepProgram {
             info!("the plugin's program stays: sandboxes of this node still need it to be removed");

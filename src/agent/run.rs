@@ -67,7 +67,10 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
     };
     logging::start(options.logs);
     let installation = match plugin::Installed::new(&options) {
-        Ok(plugin) => Arc::new(Kept::new(plugin)),
+        Ok(plugin) => {
+            plugin.tidy();
+            Arc::new(Kept::new(plugin))
+        }
         Err(reason) => {
             error!("{reason}");
             return Exit::BadInput;

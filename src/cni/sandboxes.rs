@@ -129,20 +129,6 @@ impl Sandboxes {
         let with_sandbox = |it: Attachment| self.get(&it).map(|sandbox| (it, sandbox));
         self.attachments()?.into_iter().map(with_sandbox).collect()
     }
-
-    /// Does any pod on this node have rules that this plugin may be called to remove?
-    ///
-    /// # Errors
-    /// When the folder cannot be read.
-    pub fn is_any(&self) -> Result<bool, SandboxError> {
-        match fs::read_dir(&self.folder) {
-            Ok(entries) => {
-                Ok(entries.flatten().any(|it| it.path().extension().is_some_and(|it| it == "json")))
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(source) => Err(SandboxError { doing: "read", path: self.folder.clone(), source }),
-        }
-    }
 }
 
 fn write(path: &Path, text: &[u8]) -> io::Result<()> {
