@@ -12,11 +12,13 @@ pub mod cli;
 pub mod cni;
 pub mod config;
 pub mod exit;
+pub mod faults;
 pub mod import;
 pub mod interception;
 pub mod kernel;
 #[cfg(test)]
 mod linear;
+pub mod logs;
 pub mod nearest;
 pub mod netlink;
 pub mod program;

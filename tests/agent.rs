@@ -5,6 +5,9 @@
 
 #[path = "kubernetes/mod.rs"]
 mod kubernetes;
+#[path = "common/log.rs"]
+#[allow(dead_code, unreachable_pub, reason = "each test file uses its own part")]
+mod log;
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -16,8 +19,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kubernetes::{Agent, ApiServer, Fault, NODE, On, pod, wait_until};
+use mesh_intercept::logs::scopes::Program;
 use nix::sys::signal::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn served(names: &[&str]) -> ApiServer {
     let server = ApiServer::start();
@@ -102,9 +106,12 @@ fn an_api_server_that_comes_late_makes_the_agent_ready_late() {
     assert_eq!(agent.refusal("web", "uid-web"), "not_ready");
     assert_eq!(agent.ask(&json!({"version": 1, "request": "ready"}))["error"]["code"], "not_ready");
     assert_eq!(agent.get(&agent.health, "/healthz").0, 200);
-    let (status, reason) = agent.get(&agent.health, "/readyz");
-    assert_eq!(status, 503);
-    assert!(reason.contains("have not been read"), "{reason}");
+    // Until then the plugin may not be in place either.
+    wait_until("the pods are what is waited for", || {
+        let (status, reason) = agent.get(&agent.health, "/readyz");
+        assert_eq!(status, 503);
+        reason.contains("have not been read")
+    });
     server.up();
     // The question itself makes the agent look at once.
     assert_eq!(agent.pod("web", "uid-web", 30_000)["pod"]["uid"], "uid-web");
@@ -346,8 +353,55 @@ fn reports_show_in_the_metrics_and_in_the_log() {
         assert!(agent.metric(line), "{line} not in\n{}", agent.get(&agent.monitoring, "/metrics").1);
     }
     let log = agent.log();
+    assert!(log.lines().all(|line| line.starts_with("20")), "{log}");
     let failed = log.lines().find(|line| line.contains("no facts")).unwrap();
     assert!(failed.contains("WARN") && failed.contains("cni-plugin") && failed.contains("\\n"), "{failed}");
+}
+
+#[test]
+fn what_the_plugin_has_logged_is_in_the_agents_log() {
+    let server = served(&[]);
+    let agent = Agent::start_with(tempfile::tempdir().unwrap(), &server, &["--log_as_json".to_owned()]);
+    let line = json!({
+        "time": "2026-07-01T12:00:00.000001Z", "level": "info", "scope": "cni-plugin", "msg": "the pod has its rules",
+        "command": "ADD", "namespace": "shop", "pod": "web", "uid": "u", "container_id": "c-1", "reason": "installed",
+        "backend": "nftables", "rules": 12, "changed": true, "took_us": 2100, "families": ["IPv4"],
+    });
+    let report = |log: Value| {
+        agent.ask(&json!({
+            "version": 1, "request": "report", "namespace": "shop", "name": "web", "uid": "u", "container_id": "c-1",
+            "result": "installed", "reason": "installed", "message": "-b *", "duration_us": 2100, "warnings": ["w"],
+            "log": log,
+        }))
+    };
+    assert_eq!(report(json!({"lines": [line]})), json!({"version": 1, "ok": true}));
+    let nasty = json!({"time": "never", "level": "warn", "scope": "repair", "msg": "a\n\u{1b}[2J", "details": "x".repeat(50_000)});
+    let many = vec![json!({"msg": "one of many"}); 3000];
+    for log in [json!({"lines": [nasty]}), json!({"lines": many, "left_out": 7}), json!({"lines": []})] {
+        assert_eq!(agent.ask(&json!({"version": 1, "request": "log", "lines": log["lines"], "left_out": log["left_out"].as_u64().unwrap_or(0)}))["ok"], true);
+    }
+    let lines = log::lines(&agent.log(), Program::Agent);
+    let of_plugin: Vec<_> = lines.iter().filter(|line| line["scope"] == "cni-plugin").collect();
+    assert_eq!(of_plugin[0], &line, "as it was, its time as well");
+    assert_eq!(of_plugin[1]["msg"], "a\n\u{1b}[2J");
+    assert!(of_plugin[1]["details"].as_str().unwrap().len() < 9000);
+    assert_eq!(of_plugin.len(), 2 + 1000);
+    assert!(lines.iter().any(|line| line["left_out"] == 2007), "what is left out is counted");
+    let start = lines.iter().find(|line| line["options"].is_object()).unwrap();
+    assert_eq!((&start["scope"], &start["options"]["node"]), (&json!("cni-agent"), &json!(NODE)));
+    assert!(lines.iter().any(|line| line["scope"] == "install"), "{lines:?}");
+    assert!(agent.metric("mesh_intercept_cni_adds_total{result=\"installed\",reason=\"installed\"} 1"));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let server = served(&["web"]);
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("/dev/full", folder.path().join("log")).unwrap();
+    let agent = Agent::start_in(folder, &server);
+    wait_until("the agent is ready", || agent.is_ready() && agent.knows("web", "uid-web"));
+    fs::remove_file(agent.folder.path().join("log")).unwrap();
+    File::create(agent.folder.path().join("log")).unwrap();
 }
 
 #[test]

@@ -12,6 +12,8 @@ use common::pod::{
     BACK_ENDS, TPROXY, assert_ok, assert_same, bare_pod, complaints, foreign_rules, init, pod, shadow,
 };
 use common::{BINARY, INJECTED, Namespace, isolate};
+use mesh_intercept::logs::scopes::Program;
+use serde_json::json;
 
 #[test]
 fn netlink_and_text_are_the_same_rules() {
@@ -440,11 +442,27 @@ fn logs_are_text_or_json_and_standard_output_stays_empty() {
     let output = init(&pod, "nftables", &["--log_as_json"]);
     assert_ok(&output);
     assert!(output.stdout.is_empty());
-    let lines: Vec<serde_json::Value> =
-        complaints(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let configuration = lines[0]["configuration"].as_str().unwrap();
-    assert!(serde_json::from_str::<serde_json::Value>(configuration).unwrap()["outbound_port"] == 15001);
-    assert!(lines.last().unwrap()["took"].as_str().unwrap().contains("apply"), "{lines:?}");
+    let lines = common::log::lines(&complaints(&output), Program::Commands);
+    assert_eq!(lines[0]["configuration"]["outbound_port"], 15001);
+    let last = lines.last().unwrap();
+    assert!(last["phases"]["apply"].is_u64() && last["rules"].is_u64(), "{last}");
+    assert_eq!(
+        (&last["level"], &last["scope"], &last["changed"]),
+        (&json!("info"), &json!("cli"), &json!(true))
+    );
+    let output = pod.output(&[BINARY, "verify", "--log_as_json", "--log_output_level=debug", "--dual-stack"]);
+    let verified = common::log::lines(&complaints(&output), Program::Commands);
+    assert!(verified.iter().any(|line| line["phases"].is_object()), "{verified:?}");
+    let output = init(&pod, "nftables", &["-b", "80"]);
+    let text = complaints(&output);
+    let drift = text.lines().skip_while(|line| !line.contains("ERROR cli: ")).skip(1);
+    // The difference is for people: it has lines of its own, and none of them looks like an entry.
+    assert!(
+        drift.clone().count() > 1
+            && drift.clone().all(|line| line.starts_with("    ") && !line.trim().is_empty()),
+        "{text}"
+    );
+    pod.text(&[BINARY, "cleanup"]);
     let output = init(&pod, "nftables", &["--log_output_level=default:none"]);
     assert!(output.stderr.is_empty());
 }

@@ -1,6 +1,6 @@
 //! The plugin as a runtime calls it: variables, a configuration on standard input, one object on standard output.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot be set up has failed")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test that cannot be set up has failed")]
 
 mod common;
 
@@ -14,11 +14,12 @@ use std::thread;
 
 use common::pod::{assert_same, bare_pod, pod};
 use common::users::UserNamespace;
-use common::{BINARY, Lab, Namespace, app, isolate, peer, proxy};
+use common::{BINARY, Lab, Namespace, app, isolate, log, peer, proxy};
 use mesh_intercept::cni::agent_protocol::{
-    AddResult, Answer, Question, Refusal, Report, Request, Response, VERSION,
+    AddResult, Answer, CallLog, Question, Refusal, Report, Request, Response, VERSION,
 };
 use mesh_intercept::cni::pod::{Container, PodFacts};
+use mesh_intercept::logs::scopes::Program;
 use serde_json::{Value, json};
 
 /// A node: what the plugin finds there, and an agent that a test fills with pods.
@@ -26,12 +27,19 @@ struct Node {
     folder: tempfile::TempDir,
     pods: Arc<Mutex<BTreeMap<String, PodFacts>>>,
     reports: Arc<Mutex<Vec<Report>>>,
+    /// What calls other than ADD have logged.
+    logs: Arc<Mutex<Vec<CallLog>>>,
 }
 
 impl Node {
     /// A node without an agent.
     fn without_agent() -> Node {
-        Node { folder: tempfile::tempdir().unwrap(), pods: Arc::default(), reports: Arc::default() }
+        Node {
+            folder: tempfile::tempdir().unwrap(),
+            pods: Arc::default(),
+            reports: Arc::default(),
+            logs: Arc::default(),
+        }
     }
 
     /// A node whose agent knows these pods.
@@ -42,10 +50,11 @@ impl Node {
             .unwrap()
             .extend(pods.iter().map(|(name, facts)| ((*name).to_owned(), facts.clone())));
         let listener = UnixListener::bind(node.folder.path().join("mesh-intercept-agent.sock")).unwrap();
-        let (pods, reports) = (node.pods.clone(), node.reports.clone());
+        let (pods, reports, logs) = (node.pods.clone(), node.reports.clone(), node.logs.clone());
         thread::spawn(move || {
             for stream in listener.incoming() {
-                let (mut stream, pods, reports) = (stream.unwrap(), pods.clone(), reports.clone());
+                let (mut stream, pods, reports, logs) =
+                    (stream.unwrap(), pods.clone(), reports.clone(), logs.clone());
                 thread::spawn(move || {
                     let mut line = String::new();
                     BufReader::new(&stream).read_line(&mut line).unwrap();
@@ -53,6 +62,10 @@ impl Node {
                         Question::Ready => Answer::Ok(true),
                         Question::Report(report) => {
                             reports.lock().unwrap().push(report);
+                            Answer::Ok(true)
+                        }
+                        Question::Log(log) => {
+                            logs.lock().unwrap().push(log);
                             Answer::Ok(true)
                         }
                         Question::Pod { pod, .. } => match pods.lock().unwrap().get(&pod.name) {
@@ -140,6 +153,12 @@ impl Answered {
         String::from_utf8_lossy(&self.output.stderr).into_owned()
     }
 
+    /// What was logged, as data.
+    #[track_caller]
+    fn lines(&self) -> Vec<Value> {
+        log::lines(&self.log(), Program::Plugin)
+    }
+
     #[track_caller]
     fn ok(&self) -> &Answered {
         assert!(self.output.status.success(), "{}\n{}", self.text(), self.log());
@@ -163,7 +182,7 @@ impl Answered {
     /// It succeeded, and this rule decided.
     #[track_caller]
     fn skipped_by(&self, rule: &str) {
-        assert!(self.ok().log().contains(&format!("\"rule\":\"{rule}\"")), "{}", self.log());
+        assert!(self.ok().log().contains(&format!("\"reason\":\"{rule}\"")), "{}", self.log());
     }
 }
 
@@ -796,4 +815,128 @@ print(call(1000), call(1337))
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// The line that tells how an ADD ended.
+#[track_caller]
+fn outcome(lines: &[Value]) -> Value {
+    let mut told = lines.iter().filter(|line| line.get("took_us").is_some());
+    let outcome = told.next().unwrap_or_else(|| panic!("{lines:?}")).clone();
+    assert!(told.next().is_none(), "told once: {lines:?}");
+    outcome
+}
+
+#[test]
+fn every_line_says_which_call_it_is_about_and_the_last_one_how_it_ended() {
+    let pod = pod();
+    // An annotation that looks like a value, and one that would begin a line of its own.
+    let nasty = "{\"level\":\"error\"}\n2026-07-01T12:00:00.000000Z ERROR \u{1b}[2J\u{9b}31m";
+    let wrong = meshed("wrong", &[("traffic.sidecar.istio.io/excludeOutboundPorts", nasty)]);
+    let node = Node::new(&[("web", meshed("web", &[])), ("wrong", wrong)]);
+    let debug = json!({"plugin_log_level": "debug"});
+    for command in ["ADD", "ADD", "CHECK", "DEL"] {
+        let answered = node.call(command, &pod.path(), "web", debug.clone());
+        let lines = answered.ok().lines();
+        for line in &lines {
+            let of_call = ["command", "namespace", "pod", "uid", "container_id"].map(|key| &line[key]);
+            assert_eq!(of_call, [command, "shop", "web", "u-web", "web"], "{line}");
+            assert_eq!(line["scope"], "cni-plugin", "{line}");
+        }
+        assert_eq!(lines[0]["configuration"]["name"], "k8s", "an object: {}", lines[0]);
+        if command == "ADD" {
+            let outcome = outcome(&lines);
+            assert_eq!((&outcome["level"], &outcome["backend"]), (&json!("info"), &json!("nftables")));
+            assert_eq!(outcome["reason"], "installed");
+            assert!(outcome["rules"].as_u64().unwrap() > 5, "{outcome}");
+        }
+    }
+    let outcomes: Vec<Value> = node.reports.lock().unwrap().iter().map(|it| outcome(&objects(it))).collect();
+    assert_eq!((&outcomes[0]["changed"], &outcomes[1]["changed"]), (&json!(true), &json!(false)));
+    let answered = node.add(&pod, "wrong");
+    answered.fails_with(100, "excludeOutboundPorts");
+    assert!(!answered.log().contains(['\u{1b}', '\u{9b}']), "{}", answered.log());
+    let outcome = outcome(&answered.lines());
+    assert_eq!((&outcome["level"], &outcome["code"]), (&json!("error"), &json!(100)));
+    assert_eq!(outcome["reason"], "bad_settings");
+    let skipped = node.call("ADD", &pod.path(), "web", json!({"exclude_namespaces": ["shop"]}));
+    assert_eq!(self::outcome(&skipped.ok().lines())["reason"], "excluded_namespace");
+    // What is wrong before anything is known of the call is logged as well.
+    let lines = call("", &[("CNI_COMMAND", "ADD"), ("CNI_CONTAINERID", "c")]).lines();
+    assert_eq!((&lines[0]["code"], &lines[0]["container_id"]), (&json!(4), &json!("c")));
+    let file = std::fs::read_to_string(node.path().join("mesh-intercept-cni.log")).unwrap();
+    assert!(log::lines(&file, Program::Plugin).len() > 10);
+}
+
+fn objects(report: &Report) -> Vec<Value> {
+    report.log.iter().flat_map(|log| log.lines.iter().cloned().map(Value::Object)).collect()
+}
+
+#[test]
+fn what_a_call_has_logged_is_handed_on_to_the_agent() {
+    let pod = pod();
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    let added = node.add(&pod, "web");
+    let report = node.last_report();
+    assert_eq!(objects(&report), added.ok().lines());
+    // The pod has an IPv6 address, which nothing intercepts.
+    assert!(report.warnings.iter().any(|warning| warning.contains("IPv6")), "{report:?}");
+    let handed_on = || node.logs.lock().unwrap().drain(..).collect::<Vec<_>>();
+    assert_eq!(handed_on(), [], "an ADD is one message");
+    pod.text(&["nft", "flush", "ruleset"]);
+    let checked = node.call("CHECK", &pod.path(), "web", json!({}));
+    checked.fails_with(103, "");
+    let [log] = &handed_on()[..] else { panic!("{:?}", checked.lines()) };
+    assert_eq!(log.lines.iter().cloned().map(Value::Object).collect::<Vec<_>>(), checked.lines());
+    node.call("DEL", &pod.path(), "web", json!({})).ok();
+    assert_eq!(handed_on().len(), 1);
+    // STATUS, which is asked all the time, says nothing as long as all is well.
+    let status = |more| call(&node.conf(more).to_string(), &[("CNI_COMMAND", "STATUS")]);
+    status(json!({"plugin_log_level": "debug"})).ok();
+    assert_eq!(handed_on(), []);
+    status(json!({"flags": ["--nonsense"]})).fails_with(7, "--nonsense");
+    assert_eq!(handed_on()[0].lines[0]["command"], "STATUS");
+    // A configuration that is refused still says where the agent is.
+    node.call("ADD", &pod.path(), "web", json!({"pod_facts": ["somebody"]})).fails_with(7, "somebody");
+    assert_eq!(handed_on()[0].lines[0]["code"], 7);
+}
+
+#[test]
+fn an_agent_that_is_slow_or_refuses_delays_no_call_for_long() {
+    let pod = pod();
+    let socket = |node: &Node| UnixListener::bind(node.path().join("mesh-intercept-agent.sock")).unwrap();
+    let annotations = json!({
+        "pod_facts": ["runtime", "agent"], "exclude_namespaces": ["shop"],
+    });
+    // One that takes the connection, and drips its answer for ever.
+    let slow = Node::without_agent();
+    let listener = socket(&slow);
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut stream = stream;
+                while stream.write_all(b" ").is_ok() {
+                    thread::sleep(std::time::Duration::from_millis(100));
+                }
+            });
+        }
+    });
+    // One that is older, and one that hangs up.
+    let older = Node::without_agent();
+    let listener = socket(&older);
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let message = "not a question: unknown variant `log`".into();
+            let answer = Answer::Error { code: Refusal::BadRequest, message };
+            let text = serde_json::to_string(&Response { version: VERSION, answer }).unwrap();
+            let _ = stream.write_all((text + "\n").as_bytes());
+        }
+    });
+    let gone = Node::without_agent();
+    let listener = socket(&gone);
+    thread::spawn(move || listener.incoming().for_each(drop));
+    for node in [&slow, &older, &gone] {
+        // Without an end to it, this would wait for ever.
+        node.call("ADD", &pod.path(), "web", annotations.clone()).skipped_by("excluded_namespace");
+        node.call("DEL", &pod.path(), "web", annotations.clone()).ok();
+    }
 }

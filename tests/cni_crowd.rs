@@ -147,7 +147,7 @@ impl Node {
                     let mut line = String::new();
                     BufReader::new(&stream).read_line(&mut line).unwrap();
                     let answer = match serde_json::from_str::<Request>(&line).unwrap().question {
-                        Question::Ready => Answer::Ok(true),
+                        Question::Ready | Question::Log(_) => Answer::Ok(true),
                         Question::Report(report) => {
                             reports.lock().unwrap().push(report);
                             Answer::Ok(true)

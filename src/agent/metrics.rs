@@ -214,6 +214,8 @@ mod tests {
             reason: reason.into(),
             message: String::new(),
             duration_us: 1500,
+            warnings: Vec::new(),
+            log: None,
         }
     }
 

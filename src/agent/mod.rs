@@ -12,6 +12,7 @@ pub mod endpoints;
 pub mod events;
 pub mod facts;
 pub mod fetch;
+mod handed_on;
 pub mod installation;
 pub mod installer;
 mod living;

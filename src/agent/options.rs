@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use tracing::level_filters::LevelFilter;
 
 use super::selector::Selector;
@@ -20,7 +21,7 @@ use flags::*;
 use reader::{Read, Reader};
 
 /// What the agent is to do.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Options {
     /// The node whose pods are looked after.
     pub node: String,
@@ -45,7 +46,7 @@ pub struct Options {
 }
 
 /// What is installed, and where.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Install {
     /// The configuration file to edit; nothing for the one that the runtime reads.
     pub conf_name: Option<String>,
@@ -80,7 +81,8 @@ pub struct Install {
 }
 
 /// What is done to pods without rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum RepairMode {
     /// Nothing.
     Off,
@@ -93,7 +95,7 @@ pub enum RepairMode {
 }
 
 /// What happens to pods without rules, and how they are known.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Repair {
     /// What is done to them.
     pub mode: RepairMode,
@@ -114,7 +116,7 @@ pub struct Repair {
 }
 
 /// Where the agent answers over HTTP.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
     /// The address; nothing for all.
     pub address: Option<IpAddr>,
@@ -125,9 +127,10 @@ pub struct Endpoints {
 }
 
 /// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Logs {
     /// Up to which level.
+    #[serde(serialize_with = "as_text")]
     pub level: LevelFilter,
     /// As JSON?
     pub json: bool,
@@ -337,6 +340,10 @@ fn level(text: &str) -> Result<LevelFilter, String> {
         }
     }
     Ok(level)
+}
+
+fn as_text<S: Serializer>(level: &LevelFilter, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(level)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use crate::cni::netconf::{NetConf, POD_ANNOTATIONS, Source};
 use crate::cni::protocol::VERSIONS;
 use crate::cni::sandboxes::Sandboxes;
 use crate::config::problem::Problems;
+use crate::logs::Nested;
 
 /// The root of the node's files, seen through its first process.
 const ROOT: &str = "1/root";
@@ -198,7 +199,7 @@ impl Installation for Installed {
         if removal == Removal::KeepProgram {
             info!("the plugin's program stays: sandboxes of this node still need it to be removed");
         }
-        info!(changed = ?outcome.changed, "uninstalled");
+        info!(changes = Nested::of(&outcome.changed).value(), "uninstalled");
         Ok(())
     }
 }

@@ -25,6 +25,7 @@ use super::repair::{Processes, Repairs};
 use super::socket::{Desk, Socket, SocketError};
 use super::watch;
 use crate::exit::Exit;
+use crate::logs::{Nested, tell};
 
 /// The name of this program.
 const NAME: &str = "mesh-intercept-agent";
@@ -61,7 +62,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
             return Exit::Done;
         }
         Err(problems) => {
-            let _ = writeln!(io::stderr().lock(), "{NAME}: {problems}");
+            tell(&format!("{NAME}: {problems}\n"));
             return Exit::BadInput;
         }
     };
@@ -98,7 +99,7 @@ fn runtime() -> io::Result<Runtime> {
 
 async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure> {
     let signals = Signals::new().map_err(Failure::Signal)?;
-    info!(version = env!("CARGO_PKG_VERSION"), ?options, "the agent starts");
+    info!(version = env!("CARGO_PKG_VERSION"), options = Nested::of(options).value(), "the agent starts");
     for warning in &options.warnings {
         warn!("{warning}");
     }
@@ -114,7 +115,9 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
 
     let mut tasks = JoinSet::new();
     let source = Source { kubeconfig: options.kubeconfig.clone(), node: options.node.clone() };
-    let desk = Desk::new(Arc::clone(&pods), Arc::clone(&metrics), source.clone());
+    let (events, recorder) = Announcer::new(source.clone());
+    tasks.spawn(recorder);
+    let desk = Desk::new(Arc::clone(&pods), Arc::clone(&metrics), source.clone(), events.clone());
     tasks.spawn(socket.serve(Arc::new(desk)));
     let sources = Arc::new(sources);
     for endpoint in endpoints {
@@ -122,8 +125,6 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
     }
     let repair = options.repair.clone();
     tasks.spawn(watch::follow(source.clone(), Arc::clone(&pods), repair, Arc::clone(&metrics)));
-    let (events, recorder) = Announcer::new(source.clone());
-    tasks.spawn(recorder);
     match plugin::node(options) {
         Ok(node) => {
             let repairs = Repairs {

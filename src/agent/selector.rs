@@ -2,11 +2,14 @@
 
 use std::str::FromStr;
 
+use serde::Serialize;
+
 /// What something has to be to be selected; everything is when there are no conditions.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Selector(Vec<Condition>);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 enum Condition {
     Is(String, String),
     IsNot(String, String),

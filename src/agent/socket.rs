@@ -17,19 +17,19 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio::time::{interval, sleep, timeout};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, warn};
 
 use super::api::Source;
+use super::events::{Announcer, EventReason};
 use super::fetch::{self, FetchError};
+use super::handed_on;
 use super::metrics::Metrics;
 use super::pods::{Facts, Found, KnownPod, Pods};
 use crate::cni::agent_protocol::{
-    AddResult, Answer, Question, Refusal, Report, Request, Response, SOCKET, VERSION,
+    Answer, LONGEST_QUESTION, Question, Refusal, Report, Request, Response, SOCKET, VERSION,
 };
 use crate::cni::pod::PodName;
 
-/// The longest question: a report with its message is the largest.
-const LONGEST_QUESTION: u64 = 64 << 10;
 /// How long a question may take to arrive, and an answer to be taken.
 const TRANSFER: Duration = Duration::from_secs(5);
 /// How long a question may wait for a pod: longer than any time budget of a plugin.
@@ -40,12 +40,12 @@ const CONNECTIONS: usize = 512;
 const LARGE_ANSWERS: usize = 4;
 /// The facts of a pod that need not wait, in bytes: all that ordinary pods have.
 const SMALL: usize = 64 << 10;
+/// Warnings of one ADD that are told to the pod's owner.
+const WARNINGS: usize = 16;
 /// Connections that the kernel keeps in the queue.
 const QUEUE: i32 = 1024;
 /// How often it is checked that the socket's file is still there.
 const CHECK: Duration = Duration::from_secs(2);
-/// The longest part of a report's message that is logged, in characters.
-const LOGGED: usize = 2000;
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -199,13 +199,14 @@ pub struct Desk {
     pods: Arc<Pods>,
     metrics: Arc<Metrics>,
     source: Source,
+    events: Announcer,
     large: Semaphore,
 }
 
 impl Desk {
     /// Answers out of these pods, and out of the API server for pods whose facts are not in memory.
-    pub fn new(pods: Arc<Pods>, metrics: Arc<Metrics>, source: Source) -> Desk {
-        Desk { pods, metrics, source, large: Semaphore::new(LARGE_ANSWERS) }
+    pub fn new(pods: Arc<Pods>, metrics: Arc<Metrics>, source: Source, events: Announcer) -> Desk {
+        Desk { pods, metrics, source, events, large: Semaphore::new(LARGE_ANSWERS) }
     }
 
     async fn talk(&self, mut stream: UnixStream) -> io::Result<()> {
@@ -243,12 +244,25 @@ impl Desk {
             Ok(Question::Ready) => not_ready(),
             Ok(Question::Report(report)) => {
                 self.metrics.add(&report);
-                log(&report);
+                handed_on::report(&report);
+                self.tell_warnings(&report);
+                Answer::Ok(true)
+            }
+            Ok(Question::Log(log)) => {
+                handed_on::log(&log);
                 Answer::Ok(true)
             }
             Err(answer) => answer,
         };
         send(&mut writer, answer).await
+    }
+
+    /// Tells the owner of a pod what its rules should be warned of.
+    fn tell_warnings(&self, report: &Report) {
+        let Found::Pod(pod) = self.pods.look(&report.pod) else { return };
+        for warning in report.warnings.iter().take(WARNINGS) {
+            self.events.tell(&pod, EventReason::Warning, warning);
+        }
     }
 
     /// Sends the facts of a pod. Answers that may be large wait for each other.
@@ -309,26 +323,6 @@ fn not_ready() -> Answer {
 
 fn refuse(code: Refusal, message: String) -> Answer {
     Answer::Error { code, message }
-}
-
-/// Logs a report. What it says comes from another process: line breaks in it stay escaped.
-fn log(report: &Report) {
-    let Report { pod, container_id, reason, duration_us, .. } = report;
-    let (namespace, name) = (&pod.namespace, &pod.name);
-    let message: String = report.message.chars().take(LOGGED).collect();
-    macro_rules! line {
-        ($level:ident, $text:literal) => {
-            $level!(
-                target: "cni-plugin", ?namespace, pod = ?name, container = ?container_id, ?reason, ?message,
-                duration_us, $text
-            )
-        };
-    }
-    match report.result {
-        AddResult::Installed => line!(info, "the rules are in place"),
-        AddResult::Skipped => line!(info, "not a pod of the mesh"),
-        AddResult::Failed => line!(warn, "ADD failed: the runtime will try again"),
-    }
 }
 
 #[cfg(test)]

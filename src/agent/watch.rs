@@ -115,7 +115,7 @@ impl Follower {
                 let version = Some(metadata.resource_version.into_string()).filter(|text| !text.is_empty());
                 let version = version.ok_or(Trouble::NoVersion)?;
                 names.end();
-                debug!(pods = self.pods.count(), version, "listed");
+                debug!(pods = self.pods.count(), resource_version = version, "listed");
                 self.count();
                 return Ok(version);
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_nothing, encode_removal};
 use super::state::{Rendered, Rules, State, Target};
 use crate::config::BackendKind;
+use crate::faults;
 use crate::kernel::{Error, Kernel, Refused, RoutingItem};
 use crate::netlink::{Batch, TooLong};
 
@@ -106,6 +107,7 @@ pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: boo
         }
         _ => Ok(()),
     })?;
+    faults::point("rules");
     let wanted = target.routing();
     // A route before the rule that leads to it: whoever is ended in between is known by the rule.
     for item in state.routing.iter().filter(|item| !wanted.contains(item)) {
@@ -123,7 +125,10 @@ fn with_routing(
     rules: impl FnOnce(&mut dyn Kernel) -> Result<(), ApplyError>,
 ) -> Result<(), ApplyError> {
     let mut added = Vec::new();
-    let result = add_routing(kernel, &target.routing(), &mut added).and_then(|()| rules(kernel));
+    let result = add_routing(kernel, &target.routing(), &mut added).and_then(|()| {
+        faults::point("routing");
+        rules(kernel)
+    });
     let mut failure = match result {
         Ok(()) => return Ok(()),
         // The rules are there, and need it.
@@ -176,6 +181,7 @@ fn replace_nftables(
             None => commit(kernel, &encode_change(own, held.generation, wanted, record)?, wanted)?,
             Some(bridge) => {
                 commit(kernel, &encode_change(own, held.generation, bridge, record)?, bridge)?;
+                faults::point("bridge");
                 wait_for_packets(kernel);
                 let second = nftables::read(kernel)?;
                 let bridged = second.tables.iter().find(|table| table.family == wanted.family);

@@ -31,11 +31,12 @@ pub(super) fn clean_up(run: &mut Interception) -> Result<(), Failure> {
             let failed: Vec<String> = removed.failures.iter().map(ToString::to_string).collect();
             show(&format!("{:#}\n", json!({ "removed": removed.words, "failed": failed })));
         }
-        let took = run.phases.summary();
+        let took = run.phases.nested();
+        let phases = took.value();
         match &removed.words[..] {
-            [] if removed.failures.is_empty() => info!(%took, "removed nothing: nothing was there"),
+            [] if removed.failures.is_empty() => info!(phases, "removed nothing: nothing was there"),
             [] => {}
-            words => info!(%took, "removed {}", words.join(", ")),
+            words => info!(phases, "removed {}", words.join(", ")),
         }
     }
     if removed.failures.is_empty() { Ok(()) } else { Err(Failure::Cleanup(removed.failures)) }

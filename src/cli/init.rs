@@ -62,6 +62,9 @@ fn validate(run: &mut Interception, kernel: &mut System) -> Result<(), Failure> 
     verify::prove(families, inbound, probe, run.options.probe_timeout)
         .map_err(|errors| Failure::Validation { errors, code })?;
     run.phases.end("validate");
-    info!(took = %run.phases.summary(), "validated: connections of the proxy's user to the pod reach port {inbound}");
+    info!(
+        phases = run.phases.nested().value(),
+        "validated: connections of the proxy's user to the pod reach port {inbound}"
+    );
     Ok(())
 }

@@ -1,17 +1,20 @@
 //! Logs: text or JSON, on standard error unless istio's flags say otherwise.
 
-use std::fs::OpenOptions;
 use std::io;
-use std::sync::Arc;
+use std::path::Path;
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::fmt::writer::BoxMakeWriter;
 
 use crate::config::lists;
 use crate::config::problem::{Problem, Problems};
 use crate::config::settings::{LOG_AS_JSON, LOG_OUTPUT_LEVEL, LOG_TARGET};
 use crate::config::typed::Settings;
 use crate::config::values;
+use crate::logs::scopes::Program;
+use crate::logs::{self, Format, Outlet, Stream, tell};
+
+/// The mode of a log file that is made, before the umask.
+const MODE: u32 = 0o666;
 
 /// How logs are written.
 pub(super) struct Logging {
@@ -51,14 +54,17 @@ impl Logging {
 
     /// From here on, events are logged; on standard error when the file cannot be written.
     pub(super) fn start(self) {
-        let writer = writer(&self.target).unwrap_or_else(|error| {
-            super::warn(&format!("cannot write logs to {}: {error}\n", self.target));
-            BoxMakeWriter::new(io::stderr)
+        let stream = stream(&self.target).unwrap_or_else(|error| {
+            tell(&format!("cannot write logs to {}: {error}\n", self.target));
+            Stream::stderr()
         });
-        let builder =
-            tracing_subscriber::fmt().with_max_level(self.level).with_writer(writer).with_target(false);
-        // Somebody who links this as a library may have set up logs already; then theirs stay.
-        let _ = if self.json { builder.json().flatten_event(true).try_init() } else { builder.try_init() };
+        logs::start(logs::Settings {
+            program: Program::Commands,
+            level: self.level,
+            format: if self.json { Format::Json } else { Format::Terminal },
+            context: Vec::new(),
+            outlets: vec![Outlet::Stream(stream)],
+        });
     }
 }
 
@@ -73,13 +79,10 @@ fn named_level(name: &str) -> Option<LevelFilter> {
     })
 }
 
-fn writer(target: &str) -> io::Result<BoxMakeWriter> {
-    Ok(match target {
-        "stderr" => BoxMakeWriter::new(io::stderr),
-        "stdout" => BoxMakeWriter::new(io::stdout),
-        path => {
-            let file = OpenOptions::new().create(true).append(true).open(path)?;
-            BoxMakeWriter::new(Arc::new(file))
-        }
-    })
+fn stream(target: &str) -> io::Result<Stream> {
+    match target {
+        "stderr" => Ok(Stream::stderr()),
+        "stdout" => Ok(Stream::stdout()),
+        path => Stream::file(Path::new(path), MODE),
+    }
 }

@@ -22,6 +22,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::config::settings::OUTPUT;
 use crate::config::typed::{Settings, Typed};
 use crate::exit::Exit;
+use crate::logs::tell;
 
 pub use crate::config::arguments::{Outcome, command, parse, recorded};
 
@@ -181,5 +182,5 @@ fn show(text: &str) {
 }
 
 fn warn(text: &str) {
-    let _ = std::io::stderr().lock().write_all(text.as_bytes());
+    tell(text);
 }

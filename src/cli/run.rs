@@ -13,6 +13,7 @@ use crate::interception::{Failure, Interception, Phases};
 use crate::kernel::capabilities;
 use crate::kernel::files::Files;
 use crate::kernel::netns;
+use crate::logs::Nested;
 
 /// Reads everything that was typed, or says everything that is wrong with it.
 pub(super) fn prepare(mut settings: Settings, mut problems: Problems) -> Result<Interception, Exit> {
@@ -40,7 +41,7 @@ pub(super) fn prepare(mut settings: Settings, mut problems: Problems) -> Result<
 pub(super) fn announce(run: &Interception) {
     info!(
         version = env!("CARGO_PKG_VERSION"),
-        configuration = %configuration(&run.config),
+        configuration = Nested::of(&run.config).value(),
         "effective configuration"
     );
 }
@@ -66,43 +67,5 @@ pub(super) fn finish(result: Result<(), Failure>) -> Exit {
             }
             failure.exit()
         }
-    }
-}
-
-/// The configuration as JSON, cut where a long list would fill the log: what is not shown is not written either.
-fn configuration(config: &Config) -> String {
-    const LONGEST: usize = 16 * 1024;
-    let mut text = vec![0; LONGEST];
-    let mut room = &mut text[..];
-    let is_whole = serde_json::to_writer(&mut room, config).is_ok();
-    let unused = room.len();
-    text.truncate(LONGEST - unused);
-    // Every value is ASCII: a cut falls between characters.
-    let mut text = String::from_utf8(text).unwrap_or_default();
-    if !is_whole {
-        text.push_str("... (cut here: it is too long for a log)");
-    }
-    text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::settings::OUTBOUND_EXCLUDED_RANGES;
-    use crate::config::typed::Origin;
-
-    #[test]
-    fn a_long_list_does_not_fill_the_log() {
-        let logged = |ranges: usize| {
-            let mut settings = Settings::default();
-            let ranges: Vec<String> =
-                (0..ranges).map(|it| format!("10.{}.{}.0/25", it / 256, it % 256)).collect();
-            settings.set(&OUTBOUND_EXCLUDED_RANGES, Origin::Flag("x"), ranges.join(","));
-            configuration(&Config::parse(&settings, &Files).unwrap())
-        };
-        let whole = logged(2);
-        assert!(serde_json::from_str::<serde_json::Value>(&whole).is_ok(), "{whole}");
-        let cut = logged(20_000);
-        assert!(cut.len() < 17 * 1024 && cut.ends_with("(cut here: it is too long for a log)"), "{cut}");
     }
 }

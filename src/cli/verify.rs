@@ -62,7 +62,7 @@ fn execute(run: &mut Interception) -> Result<(), Failure> {
         Format::Json => format!("{:#}\n", serde_json::json!(verification)),
         _ => text(&verification),
     });
-    tracing::debug!(took = %run.phases.summary(), "verified");
+    tracing::debug!(phases = run.phases.nested().value(), "verified");
     let failed = verification.probes.as_ref().map_or(0, Report::failures);
     match (&verification.probes, verification.difference.is_none()) {
         (Some(report), _) if failed > 0 => {

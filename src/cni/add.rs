@@ -5,43 +5,47 @@ use std::time::Instant;
 
 use tracing::{info, warn};
 
-use super::agent_protocol::{AddResult, INSTALLED, Report};
+use super::agent_protocol::{AddResult, INSTALLED, LONGEST_WARNING, MOST_WARNINGS, Report};
 use super::arguments;
 use super::decision::{Decision, Reason, by_facts, by_name};
 use super::del;
-use super::facts::{self, Agent, Learned};
+use super::facts::{self, Learned};
 use super::interception::{FLAGS_ARE_WRONG, Node, cut, error, kernel, problems};
-use super::netconf::{NetConf, Source, WithoutFacts};
+use super::netconf::{NetConf, WithoutFacts};
 use super::pod::PodName;
 use super::protocol::{Attachment, Error, Invocation, code};
 use super::sandboxes::{Sandbox, Sandboxes};
 use super::sharing;
-use crate::interception::Installation;
+use super::undo;
+use crate::faults;
+use crate::interception::{Before, Installation, Interception};
 use crate::kernel::netns;
 
 /// What came of it.
 enum Outcome {
     Skipped(Reason),
-    Installed { flags: String, installation: Installation, source: &'static str },
+    Installed { flags: String, installation: Installation, source: &'static str, warnings: Vec<String> },
 }
 
-/// Runs the command.
+/// Runs the command. What came of it is for the runtime, and of a pod of Kubernetes also for the agent.
 ///
-/// # Errors
-/// When the pod is one of the mesh, or may be, and has no rules: it must not start.
-pub(super) fn run(invocation: &Invocation, conf: &NetConf, start: Instant) -> Result<(), Error> {
-    let pod = arguments::pod(&invocation.arguments)?;
+/// The first is an error when the pod is one of the mesh, or may be, and has no rules: it must not start.
+pub(super) fn run(
+    invocation: &Invocation,
+    conf: &NetConf,
+    start: Instant,
+) -> (Result<(), Error>, Option<Report>) {
+    let pod = match arguments::pod(&invocation.arguments) {
+        Ok(pod) => pod,
+        Err(error) => return (Err(error), None),
+    };
     let outcome = add(invocation, conf, pod.as_ref(), start);
     if let Ok(outcome) = &outcome {
         remember(invocation, conf, pod.as_ref(), outcome);
     }
-    if let (Some(pod), true) = (pod, conf.sources.contains(&Source::Agent)) {
-        let report = report(invocation, pod, &outcome, start);
-        if let Err(reason) = Agent::new(&conf.agent_socket).report(report) {
-            tracing::debug!("the agent was not told: {reason}");
-        }
-    }
-    outcome.map(|_| ())
+    faults::point("remembered");
+    let report = pod.map(|pod| report(invocation, pod, &outcome, start));
+    (outcome.map(|_| ()), report)
 }
 
 fn add(
@@ -60,15 +64,25 @@ fn add(
     };
     let (Some(pod), None) = (pod, reason) else {
         let reason = reason.unwrap_or(Reason::NotKubernetes);
-        info!(pod = ?pod, rule = reason.word(), "no rules: {reason}");
+        info!(reason = reason.word(), changed = false, took_us = micros(start), "no rules: {reason}");
         return Ok(Outcome::Skipped(reason));
     };
     let outcome = with_facts(invocation, conf, pod, start)?;
+    let took_us = micros(start);
     match &outcome {
-        Outcome::Skipped(reason) => info!(?pod, rule = reason.word(), "no rules: {reason}"),
-        Outcome::Installed { flags, installation, source } => {
-            info!(?pod, ?installation, flags, source, took = ?start.elapsed(), "the pod has its rules");
+        Outcome::Skipped(reason) => {
+            info!(reason = reason.word(), changed = false, took_us, "no rules: {reason}");
         }
+        Outcome::Installed { flags, installation, source, .. } => info!(
+            reason = INSTALLED,
+            backend = installation.backend.name(),
+            rules = installation.rules,
+            changed = installation.is_changed,
+            took_us,
+            flags,
+            source,
+            "the pod has its rules"
+        ),
     }
     Ok(outcome)
 }
@@ -100,8 +114,35 @@ fn with_facts(
     let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
     let mut kernel =
         kernel(path, invocation.may_be_own_namespace).map_err(|failure| error(&failure.into()))?;
-    let installation = rules.install(&mut kernel).map_err(|failure| error(&failure))?;
-    Ok(Outcome::Installed { flags: rules.config.flags(), installation, source: learned.source })
+    prepare_undo(invocation, conf, &node, &rules)?;
+    rules.before_changes = undo::begin;
+    let installation = rules.install(&mut kernel).map_err(|failure| {
+        undo::forget();
+        error(&failure)
+    })?;
+    faults::point("installed");
+    let (flags, warnings) = (rules.config.flags(), rules.warned);
+    Ok(Outcome::Installed { flags, installation, source: learned.source, warnings })
+}
+
+/// A sandbox that had rules gets those again that are remembered, or else those that it was about to get.
+fn prepare_undo(
+    invocation: &Invocation,
+    conf: &NetConf,
+    node: &Node,
+    wanted: &Interception,
+) -> Result<(), Error> {
+    let sandbox = Sandboxes::of(&conf.run_directory).get(&invocation.attachment).ok().flatten();
+    let restore = match &sandbox {
+        Some(sandbox) if sandbox.flags.is_some() => node.remembered(Some(sandbox)),
+        _ => Interception::new(wanted.config.clone(), wanted.options.clone()),
+    };
+    undo::prepare(invocation, conf, sandbox, node.remembered(None), restore)
+        .map_err(|failure| error(&failure.into()))
+}
+
+fn micros(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX)
 }
 
 /// What cannot be remembered is compared by what the kernel says of it: no reason to stop a pod that has its rules.
@@ -119,6 +160,16 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
     match (&flags, sandboxes.get(attachment), path) {
         // It was one of the mesh, and is none any more: its rules would stay for ever.
         (None, Ok(Some(before)), Some(path)) => {
+            if before.flags.is_some()
+                && let Ok(node) = Node::of(conf)
+            {
+                let restore = node.remembered(Some(&before));
+                let planned =
+                    undo::prepare(invocation, conf, Some(before.clone()), node.remembered(None), restore);
+                if planned.is_ok() {
+                    undo::begin(Before::Rules);
+                }
+            }
             del::undo(&sandboxes, attachment, &before, path, invocation.may_be_own_namespace);
         }
         (Some(flags), ..) => same_rules(&sandboxes, attachment, network_namespace, flags, backend.as_deref()),
@@ -156,18 +207,37 @@ fn same_rules(
 }
 
 fn report(invocation: &Invocation, pod: PodName, outcome: &Result<Outcome, Error>, start: Instant) -> Report {
-    let (result, reason, message) = match outcome {
-        Ok(Outcome::Installed { flags, .. }) => (AddResult::Installed, INSTALLED, flags.clone()),
-        Ok(Outcome::Skipped(reason)) => (AddResult::Skipped, reason.word(), reason.to_string()),
-        Err(error) => (AddResult::Failed, word(error.code), error.message.clone()),
+    let (result, reason, message, warnings) = match outcome {
+        Ok(Outcome::Installed { flags, warnings, .. }) => {
+            (AddResult::Installed, INSTALLED, flags.clone(), warnings.as_slice())
+        }
+        Ok(Outcome::Skipped(reason)) => (AddResult::Skipped, reason.word(), reason.to_string(), &[][..]),
+        Err(error) => return failed(invocation, pod, error, start),
     };
+    let warnings = warnings.iter().take(MOST_WARNINGS).map(|text| cut(text, LONGEST_WARNING)).collect();
+    Report { warnings, ..new_report(invocation, pod, (result, reason, &message), start) }
+}
+
+/// The report of an ADD that failed.
+pub(super) fn failed(invocation: &Invocation, pod: PodName, error: &Error, start: Instant) -> Report {
+    new_report(invocation, pod, (AddResult::Failed, word(error.code), &error.message), start)
+}
+
+fn new_report(
+    invocation: &Invocation,
+    pod: PodName,
+    (result, reason, message): (AddResult, &str, &str),
+    start: Instant,
+) -> Report {
     Report {
         pod,
         container_id: invocation.attachment.container_id.clone(),
         result,
         reason: reason.to_owned(),
-        message: cut(&message, 2000),
-        duration_us: u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        message: cut(message, 2000),
+        duration_us: micros(start),
+        warnings: Vec::new(),
+        log: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! connection, one answer. docs/cni.md describes it; [`VERSION`] is its version.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::pod::{PodFacts, PodName};
 
@@ -14,6 +15,15 @@ pub const SOCKET: &str = "mesh-intercept-agent.sock";
 
 /// The longest line that either side reads, in bytes: a pod's object in the API is smaller than 1.5 MiB (etcd's limit).
 pub const LONGEST_LINE: u64 = 2 << 20;
+
+/// The longest question, in bytes: one that brings the log of a call is the largest.
+pub const LONGEST_QUESTION: u64 = 128 << 10;
+/// An agent writes at most so many lines of one call.
+pub const MOST_LINES: usize = 1000;
+/// At most so many warnings of an installation are told.
+pub const MOST_WARNINGS: usize = 16;
+/// The longest of them, in characters.
+pub const LONGEST_WARNING: usize = 500;
 
 /// What the plugin sends.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,8 +50,20 @@ pub enum Question {
     },
     /// Is the agent ready to answer for pods?
     Ready,
-    /// How an ADD ended.
+    /// How an ADD ended, and what was logged about it.
     Report(Report),
+    /// What another call has logged.
+    Log(CallLog),
+}
+
+/// What the plugin has logged in one call.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallLog {
+    /// The lines, with the fields of docs/logs.md.
+    pub lines: Vec<Map<String, Value>>,
+    /// So many lines before them were too much.
+    #[serde(default)]
+    pub left_out: u64,
 }
 
 /// Why an ADD ended as it did: words fit for a metric's label. An agent may meet a plugin that knows more.
@@ -87,6 +109,12 @@ pub struct Report {
     pub message: String,
     /// How long it took, in microseconds.
     pub duration_us: u64,
+    /// What the installation warned of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
+    /// What was logged; nothing from a plugin that does not hand it on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<CallLog>,
 }
 
 /// How an ADD ended.

@@ -4,10 +4,16 @@ use super::pod::PodName;
 use super::protocol::{Error, code};
 
 /// The keys that are known; others need `IgnoreUnknown=1`.
-const NAMESPACE: &str = "K8S_POD_NAMESPACE";
-const NAME: &str = "K8S_POD_NAME";
-const UID: &str = "K8S_POD_UID";
+pub(super) const NAMESPACE: &str = "K8S_POD_NAMESPACE";
+pub(super) const NAME: &str = "K8S_POD_NAME";
+pub(super) const UID: &str = "K8S_POD_UID";
 const KNOWN: [&str; 5] = [NAMESPACE, NAME, UID, "K8S_POD_INFRA_CONTAINER_ID", "IgnoreUnknown"];
+
+/// The value of a key, whatever else is wrong.
+pub(super) fn value(arguments: &str, key: &str) -> Option<String> {
+    let pairs = arguments.split(';').filter_map(|pair| pair.split_once('='));
+    pairs.into_iter().find(|(name, _)| *name == key).map(|(_, value)| value.to_owned())
+}
 
 /// Which pod it is; nothing when the caller is not Kubernetes.
 ///

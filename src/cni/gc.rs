@@ -27,7 +27,7 @@ pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
         if !is_of_network || valid.contains(&attachment) {
             continue;
         }
-        info!(?attachment, "forgotten");
+        info!(container_id = attachment.container_id, interface = attachment.interface, "forgotten");
         if let Err(error) = sandboxes.forget(&attachment) {
             result = Err(failed(error));
         }

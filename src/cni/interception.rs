@@ -5,7 +5,7 @@ use std::path::Path;
 use super::decision::{Reason, by_name};
 use super::netconf::NetConf;
 use super::pod::{PodFacts, PodName};
-use super::protocol::{Error, code};
+use super::protocol::{Error, Invocation, code};
 use super::sandboxes::Sandbox;
 use super::settings::{NONE, Wanted, wanted};
 use crate::backend::DetectError;
@@ -158,11 +158,24 @@ fn as_of_a_pod_with_rules(flags: &Settings) -> Settings {
 /// # Errors
 /// When there is no such namespace, or it is the node's own.
 pub(super) fn kernel(path: &Path, may_be_own: bool) -> Result<System, NamespaceError> {
+    Ok(namespace(path, may_be_own)?.map(System::inside).unwrap_or_default())
+}
+
+/// A sandbox's namespace; nothing for the process's own, where the runtime says that it is meant.
+///
+/// # Errors
+/// When there is no such namespace, or it is the node's own.
+pub(super) fn namespace(path: &Path, may_be_own: bool) -> Result<Option<Namespace>, NamespaceError> {
     match Namespace::open(path) {
-        Ok(namespace) => Ok(System::inside(namespace)),
-        Err(NamespaceError::Same { .. }) if may_be_own => Ok(System::default()),
+        Ok(namespace) => Ok(Some(namespace)),
+        Err(NamespaceError::Same { .. }) if may_be_own => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// The pod that the runtime named, if it named one.
+pub(super) fn pod_of(invocation: &Invocation) -> Option<PodName> {
+    super::arguments::pod(&invocation.arguments).ok().flatten()
 }
 
 /// A failure in the runtime's terms.

@@ -1,18 +1,20 @@
-//! Logs of the plugin: standard error, and a file next to the agent's socket, because runtimes keep standard error of failed
-//! calls only.
+//! Logs of the plugin: standard error, a file next to the agent's socket, because runtimes keep standard error of failed
+//! calls only, and what is handed on to the agent.
 
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Mutex, PoisonError};
 
 use nix::fcntl::{Flock, FlockArg};
 use tracing::Level;
-use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
+use tracing::level_filters::LevelFilter;
 
+use super::arguments;
 use super::netconf::NetConf;
 use super::protocol::Invocation;
+use crate::logs::scopes::Program;
+use crate::logs::{self, Collected, Format, Nested, Outlet, Stream};
 
 /// The file in the run directory.
 const FILE: &str = "mesh-intercept-cni.log";
@@ -21,31 +23,79 @@ const MODE: u32 = 0o600;
 /// From this size on, in bytes, the file is put aside and another begun.
 const LARGE: u64 = 4 << 20;
 
-/// From here on, events are logged.
-pub(super) fn start(conf: &NetConf, invocation: &Invocation) {
-    let level = match conf.log_level.as_str() {
-        "none" | "fatal" | "error" => Level::ERROR,
-        "warn" => Level::WARN,
-        "debug" => Level::DEBUG,
-        "trace" => Level::TRACE,
-        _ => Level::INFO,
+/// What is handed on to the agent.
+static COLLECTED: Mutex<Collected> = Mutex::new(Collected::new());
+
+/// From here on, events are logged, with what the runtime says of the call on every line. Without a configuration that can
+/// be read, only standard error is written to.
+pub(super) fn start(conf: Option<&NetConf>, variable: &dyn Fn(&str) -> Option<String>) {
+    let level = match conf.map_or("info", |conf| conf.log_level.as_str()) {
+        "none" | "fatal" | "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => LevelFilter::INFO,
     };
-    let writer = match file(&conf.run_directory) {
-        Ok(file) => BoxMakeWriter::new(io::stderr.and(Arc::new(file))),
+    let mut outlets = vec![Outlet::Stream(Stream::stderr())];
+    if let Some(conf) = conf {
         // A log that cannot be written is no reason to stop a pod.
-        Err(_) => BoxMakeWriter::new(io::stderr),
-    };
-    let builder = tracing_subscriber::fmt().with_max_level(level).with_writer(writer).with_target(false);
-    let _ = builder.json().flatten_event(true).try_init();
+        outlets.extend(file(&conf.run_directory).map(Outlet::Stream));
+        outlets.push(Outlet::Memory(&COLLECTED, Level::INFO));
+    }
+    logs::start(logs::Settings {
+        program: Program::Plugin,
+        level,
+        format: Format::Json,
+        context: context(variable),
+        outlets,
+    });
+}
+
+/// What every line says.
+fn context(variable: &dyn Fn(&str) -> Option<String>) -> Vec<(&'static str, String)> {
+    let text = |name| variable(name).unwrap_or_default();
+    let arguments = text("CNI_ARGS");
+    let of_pod = |key| arguments::value(&arguments, key).unwrap_or_default();
+    let fields = [
+        ("command", text("CNI_COMMAND")),
+        ("namespace", of_pod(arguments::NAMESPACE)),
+        ("pod", of_pod(arguments::NAME)),
+        ("uid", of_pod(arguments::UID)),
+        ("container_id", text("CNI_CONTAINERID")),
+    ];
+    fields.into_iter().filter(|(_, value)| !value.is_empty()).collect()
+}
+
+/// Says what the call is about.
+pub(super) fn announce(conf: &NetConf, invocation: &Invocation, text: &str) {
     if conf.is_ambient_expected {
         tracing::warn!(
             "ambient_enabled is set: pods without sidecars are not handled here, and stay outside of the mesh"
         );
     }
-    tracing::debug!(?invocation, ?conf, "called");
+    let namespace = invocation.network_namespace.as_ref().map(|path| path.display().to_string());
+    if tracing::enabled!(Level::DEBUG) {
+        tracing::debug!(
+            interface = invocation.attachment.interface,
+            network_namespace = namespace,
+            arguments = invocation.arguments,
+            configuration = Nested::parse(text).value(),
+            "called"
+        );
+    }
 }
 
-fn file(folder: &Path) -> io::Result<fs::File> {
+/// The worst level of what was logged for the agent; nothing when nothing was.
+pub(super) fn worst() -> Option<Level> {
+    COLLECTED.lock().unwrap_or_else(PoisonError::into_inner).worst()
+}
+
+/// What was logged for the agent: the last lines, and how many there were before.
+pub(super) fn take() -> (Vec<String>, u64) {
+    COLLECTED.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+fn file(folder: &Path) -> io::Result<Stream> {
     let path = folder.join(FILE);
     let is_large = || fs::metadata(&path).is_ok_and(|it| it.len() > LARGE);
     // Of several plugins at once, only one may put it aside: the next would put the new one in its place.
@@ -55,5 +105,5 @@ fn file(folder: &Path) -> io::Result<fs::File> {
     {
         fs::rename(&path, folder.join(format!("{FILE}.1")))?;
     }
-    OpenOptions::new().create(true).append(true).mode(MODE).open(path)
+    Stream::file(&path, MODE)
 }

@@ -5,12 +5,15 @@
 
 mod add;
 pub mod agent_protocol;
+mod answer;
 pub mod arguments;
 mod check;
 pub mod decision;
+mod defect;
 mod del;
 pub mod facts;
 mod gc;
+mod handing_on;
 pub mod interception;
 mod logging;
 pub mod netconf;
@@ -22,3 +25,4 @@ pub mod sandboxes;
 pub mod settings;
 mod sharing;
 mod status;
+mod undo;

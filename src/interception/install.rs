@@ -2,12 +2,12 @@
 
 use tracing::info;
 
-use super::{Failure, Interception};
+use super::{Before, Failure, Interception};
 use crate::backend::standing::Action;
 use crate::backend::{self, ApplyError, Choice, Installed, State, Target};
 use crate::config::{BackendChoice, BackendKind, Policy};
-use crate::kernel::netns::{NamespaceError, NamespaceLock};
 use crate::kernel::{self, Kernel, System, capabilities};
+use crate::logs::Nested;
 use crate::verify::compare::compare;
 
 /// How often a run looks again when others change the rules at the same time.
@@ -32,7 +32,7 @@ impl Interception {
     pub fn install(&mut self, kernel: &mut System) -> Result<Installation, Failure> {
         let (target, _) = self.target(kernel)?;
         // Two runs at once, through two back ends perhaps, would not see each other's work in time.
-        let _lock = lock(kernel)?;
+        let _lock = self.lock_if_found(kernel)?;
         let mut is_surprised = false;
         for _ in 0..ATTEMPTS {
             let installed = match self.look(kernel) {
@@ -44,6 +44,8 @@ impl Interception {
             if self.gives_up_privileges {
                 capabilities::keep_only_needed(needed_privileges(&choice))?;
             }
+            let is_empty = !choice.holds_rules && choice.leaves.is_empty() && choice.istio_tables.is_empty();
+            (self.before_changes)(if is_empty { Before::Nothing } else { Before::Rules });
             match carry_out(self, kernel, &choice, &target, is_surprised) {
                 Err(Failure::Apply(ApplyError::Overtaken)) => is_surprised = true,
                 result => return result,
@@ -80,15 +82,6 @@ impl Interception {
             self.warn(warning);
         }
         Ok(installed)
-    }
-}
-
-/// The lock of the namespace; nothing where there is no /proc to find it in.
-fn lock(kernel: &System) -> Result<Option<NamespaceLock>, Failure> {
-    match kernel.lock() {
-        Ok(lock) => Ok(Some(lock)),
-        Err(NamespaceError::Open { .. }) => Ok(None),
-        Err(error) => Err(error.into()),
     }
 }
 
@@ -135,15 +128,17 @@ fn carry_out(
     } else {
         "rules are in the kernel already: nothing was written"
     };
-    let families = target.program.families();
+    let families: Vec<String> = target.program.families().iter().map(|family| family.to_string()).collect();
     if run.is_quiet {
         return Ok(Installation { backend: choice.backend, rules, is_changed });
     }
     info!(
         backend = choice.backend.name(),
+        rules,
+        changed = is_changed,
         because = choice.reason,
-        families = ?families.iter().map(|family| family.to_string()).collect::<Vec<_>>(),
-        took = %run.phases.summary(),
+        families = Nested::of(&families).value(),
+        phases = run.phases.nested().value(),
         "{rules} {outcome}"
     );
     Ok(Installation { backend: choice.backend, rules, is_changed })

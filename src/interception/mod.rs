@@ -4,6 +4,7 @@ mod comparison;
 mod failure;
 mod install;
 mod installed;
+mod lock;
 mod phases;
 mod removal;
 
@@ -11,6 +12,7 @@ pub use comparison::Comparison;
 pub use failure::Failure;
 pub use install::Installation;
 pub use installed::{Found, is_as_installed};
+pub use lock::is_held;
 pub use phases::Phases;
 pub use removal::Removed;
 
@@ -28,6 +30,15 @@ use crate::kernel::Kernel;
 use crate::kernel::files;
 use crate::kernel::os::NodeOs;
 use crate::program::{self, Pod};
+
+/// What a namespace holds before it is changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Before {
+    /// Nothing of the product, in no back end.
+    Nothing,
+    /// Rules, whole or in part.
+    Rules,
+}
 
 /// The rules of a pod as they are asked for, and how to go about them.
 pub struct Interception {
@@ -47,6 +58,10 @@ pub struct Interception {
     pub warned: Vec<String>,
     /// Whether nothing is logged: the caller says itself what came of it, and about which pod.
     pub is_quiet: bool,
+    /// Is told, right before an installation changes anything, what the namespace holds.
+    pub before_changes: fn(Before),
+    /// Does the process hold the namespace's lock already, for a run that a defect has ended?
+    pub has_lock: bool,
 }
 
 impl Interception {
@@ -61,6 +76,8 @@ impl Interception {
             phases: Phases::start(),
             warned: Vec::new(),
             is_quiet: false,
+            before_changes: |_| {},
+            has_lock: false,
         }
     }
 

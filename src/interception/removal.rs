@@ -3,6 +3,7 @@
 use super::installed::neediest;
 use super::{Failure, Interception};
 use crate::backend::{self, ApplyError, Removal};
+use crate::faults;
 use crate::kernel::{System, capabilities};
 
 /// What a removal came to.
@@ -21,7 +22,7 @@ impl Interception {
     /// When it cannot be looked at what is there.
     pub fn remove(&mut self, kernel: &mut System) -> Result<Removed, Failure> {
         self.check_capabilities()?;
-        let _lock = kernel.lock()?;
+        let _lock = self.lock(kernel)?;
         let installed = self.look(kernel)?;
         if self.gives_up_privileges {
             capabilities::keep_only_needed(neediest(&installed))?;
@@ -39,6 +40,7 @@ impl Interception {
             if !may_go(removal, &failures) {
                 continue;
             }
+            faults::point("removal");
             match removal.carry_out(kernel) {
                 Ok(()) => words.extend(removal.words()),
                 Err(more) => failures.extend(more),

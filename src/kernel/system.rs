@@ -9,6 +9,7 @@ use super::netns::{self, Namespace, NamespaceError, NamespaceLock};
 use super::routing::Rtnetlink;
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
 use crate::config::families::Family;
+use crate::faults;
 use crate::netlink::{Attributes, Batch};
 
 /// The kernel of this machine, in the network namespace that the process is in when each socket is first needed, or in
@@ -41,7 +42,10 @@ impl System {
 
     fn there<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
         match &self.elsewhere {
-            Some(namespace) => namespace.inside(work)?,
+            Some(namespace) => namespace.inside(|| {
+                faults::point("inside");
+                work()
+            })?,
             None => work(),
         }
     }

@@ -13,6 +13,7 @@
 )]
 
 pub mod load;
+pub mod log;
 pub mod pod;
 pub mod snapshot;
 pub mod users;

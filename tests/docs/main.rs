@@ -9,6 +9,7 @@ mod codes;
 mod common;
 mod document;
 mod flags;
+mod logs;
 mod run;
 mod shell;
 

@@ -172,7 +172,7 @@ fn looked(
             line!(warn, pod, "{message}");
             repairs.events.tell(pod, EventReason::Missing, message);
         }
-        Ok(state) => line!(debug, pod, ?state, "looked at"),
+        Ok(state) => line!(debug, pod, outcome = state.word(), "looked at"),
         // A pod may end while it is looked at.
         Err(error) if memory.says_first(&pod.uid, &error.to_string()) => {
             line!(info, pod, "cannot look at the pod's rules: {error}");
@@ -195,7 +195,7 @@ fn compared(
             let message = "the pod's interception rules had been changed; they are as they should be now";
             repairs.events.tell_on(pod, EventReason::Drift, message, memory.drifts(&pod.uid));
         }
-        Ok(state) => line!(debug, pod, ?state, "compared"),
+        Ok(state) => line!(debug, pod, outcome = state.word(), "compared"),
         Err(error) if memory.says_first(&pod.uid, &error.to_string()) => {
             line!(warn, pod, "cannot compare the pod's rules: {error}");
         }

@@ -38,6 +38,19 @@ pub(super) enum State {
     LeftAlone(Reason),
 }
 
+impl State {
+    /// In a word, for the log.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            State::Right => "right",
+            State::Mended => "mended",
+            State::Missing => "missing",
+            State::Present => "present",
+            State::LeftAlone(reason) => reason.word(),
+        }
+    }
+}
+
 /// Why a pod still has not its rules.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RepairError {

@@ -44,6 +44,17 @@ pub enum Outcome {
     },
 }
 
+impl Outcome {
+    /// In a word, for the log.
+    fn word(&self) -> &'static str {
+        match self {
+            Outcome::Passed => "passed",
+            Outcome::Failed { .. } => "failed",
+            Outcome::NotMade { .. } => "not_made",
+        }
+    }
+}
+
 /// One thing that was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Probe {

@@ -68,7 +68,9 @@ pub(super) fn run(asked: &mut [Asked], listeners: &Listeners, cable: Option<&Cab
             let patience = patience.min(deadline.saturating_duration_since(Instant::now())).max(PAUSE);
             for (asked, attempt) in group.iter_mut().zip(attempt(&calls, listeners, cable, patience)) {
                 let outcome = judge(asked, attempt);
-                tracing::debug!(to = %asked.call.to, transport = ?asked.call.transport, ?outcome, "attempt");
+                tracing::debug!(
+                    to = %asked.call.to, transport = asked.call.transport.name(), outcome = outcome.word(), "attempt"
+                );
                 asked.outcome = Some(outcome);
             }
         }

@@ -1,0 +1,46 @@
+//! The lock of the namespace that a run works in.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{Failure, Interception};
+use crate::kernel::System;
+use crate::kernel::netns::{NamespaceError, NamespaceLock};
+
+/// Does a run hold a lock? Of use in a process that works in one namespace: the plugin.
+static HELD: AtomicBool = AtomicBool::new(false);
+
+/// Does a run of this process hold the lock of a namespace?
+pub fn is_held() -> bool {
+    HELD.load(Ordering::SeqCst)
+}
+
+/// The lock, where there is one.
+pub(super) struct Held(Option<NamespaceLock>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if self.0.is_some() {
+            HELD.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
+impl Interception {
+    /// Waits until no other run works in the namespace.
+    pub(super) fn lock(&self, kernel: &System) -> Result<Held, Failure> {
+        if self.has_lock {
+            return Ok(Held(None));
+        }
+        let lock = kernel.lock().map_err(Failure::from)?;
+        HELD.store(true, Ordering::SeqCst);
+        Ok(Held(Some(lock)))
+    }
+
+    /// The same; nothing is locked where there is no /proc to find the namespace in.
+    pub(super) fn lock_if_found(&self, kernel: &System) -> Result<Held, Failure> {
+        match self.lock(kernel) {
+            Err(Failure::Namespace(NamespaceError::Open { .. })) => Ok(Held(None)),
+            result => result,
+        }
+    }
+}
