@@ -7,7 +7,7 @@ use std::io;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::text::{LONGEST_VALUE, is_harmful, push_escaped, push_quoted};
+use super::text::{LONGEST_VALUE, is_harmful, is_plain, push_escaped, push_quoted};
 
 /// A list or an object, to be logged as one: `info!(families = Nested::of(&families).value(), "...")`.
 ///
@@ -47,6 +47,9 @@ impl Nested {
 
     fn made(bytes: &[u8], is_whole: bool) -> Nested {
         let text = String::from_utf8_lossy(bytes);
+        if is_whole && is_plain(&text) {
+            return Nested { json: text.into_owned() };
+        }
         let mut json = String::with_capacity(text.len());
         if is_whole {
             for c in text.chars() {

@@ -49,6 +49,11 @@ pub(super) fn is_harmful(c: char) -> bool {
         )
 }
 
+/// Is it printable ASCII, as nearly everything is? Then a look at the bytes is enough.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+}
+
 /// A harmful character as JSON writes it.
 pub(super) fn push_escaped(out: &mut String, c: char) {
     match c {
@@ -65,6 +70,11 @@ pub(super) fn push_escaped(out: &mut String, c: char) {
 /// The text as a string of JSON, with everything harmful escaped.
 pub(super) fn push_quoted(out: &mut String, text: &str) {
     out.push('"');
+    if is_plain(text) && !text.contains(['"', '\\']) {
+        out.push_str(text);
+        out.push('"');
+        return;
+    }
     for c in text.chars() {
         match c {
             '"' => out.push_str("\\\""),
@@ -78,6 +88,9 @@ pub(super) fn push_quoted(out: &mut String, text: &str) {
 
 /// The text with everything harmful escaped but for line breaks.
 pub(super) fn without_escapes(text: &str) -> String {
+    if is_plain(text) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if c != '\n' && is_harmful(c) { push_escaped(&mut out, c) } else { out.push(c) }
