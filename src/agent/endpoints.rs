@@ -1,34 +1,45 @@
 //! What the agent says over HTTP: whether it lives (`/healthz`), whether it is ready (`/readyz`), and what it has counted
 //! (`/metrics`).
+//!
+//! Peers that hold connections keep nobody from being answered: a port accepts whoever comes, and when it holds too many
+//! connections one goes ([`connections`]).
 
-use std::convert::Infallible;
+mod connection;
+mod connections;
+mod http;
+
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use nix::libc::{EMFILE, ENFILE, ENOBUFS, ENOMEM};
+use socket2::{Domain, Socket, Type};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{self, AbortHandle, JoinError, JoinSet};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 use super::installation::Installed;
 use super::metrics::{MEDIA_TYPE, Metrics};
 use super::pods::Pods;
+use connection::{Connection, Reuse};
+use connections::{Connections, Source};
+use http::{Answer, Method, Request, Status};
 
-/// Connections at once, for each port.
-const CONNECTIONS: usize = 64;
-/// How long a request's head may take.
-const HEAD: Duration = Duration::from_secs(5);
-/// How long a connection lasts: those who collect metrics keep theirs for the next time.
-const CONNECTION: Duration = Duration::from_secs(120);
+/// Connections that the kernel keeps until they are accepted; it may keep fewer (net.core.somaxconn).
+const QUEUE: i32 = 4096;
+/// What the kernel keeps of a connection, in bytes, in each direction. It takes twice as much with its own data.
+const BUFFER: usize = 16 << 10;
+/// How long the kernel tries to send what a peer does not take, after the connection has ended as well.
+const SENDING: Duration = Duration::from_secs(10);
+/// How long to rest when there is no room for another connection, and none that could go.
+const REST: Duration = Duration::from_millis(100);
+/// How long to rest after a connection that was lost before it was accepted.
+const LOST: Duration = Duration::from_millis(1);
+/// How long an agent that is not ready waits for that before it says so. A new one is ready soon, and kubelet would record
+/// its first answer as an event. The manifests give a probe five seconds.
+const SOON: Duration = Duration::from_secs(3);
 
 /// A port cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +70,14 @@ impl Subject {
             Subject::Metrics => "monitoring-port",
         }
     }
+
+    /// Those who probe come anew each time; those who collect metrics keep their connection.
+    fn reuse(self) -> Reuse {
+        match self {
+            Subject::Health => Reuse::Never,
+            Subject::Metrics => Reuse::Allowed,
+        }
+    }
 }
 
 /// What the answers come from.
@@ -77,17 +96,19 @@ pub struct Sources {
 pub struct Endpoint {
     listener: TcpListener,
     subject: Subject,
+    most: usize,
 }
 
 impl Endpoint {
-    /// Listens, on all addresses when none is given.
+    /// Listens, on all addresses when none is given. No more connections than `most` are held at once.
     ///
     /// # Errors
-    /// When the port is taken, or the address is none of this machine.
-    pub async fn listen(
+    /// When the port is taken, or the address is none of this machine. Has to be called within a runtime.
+    pub fn listen(
         subject: Subject,
         address: Option<IpAddr>,
         port: u16,
+        most: usize,
     ) -> Result<Endpoint, EndpointError> {
         let candidates = match address {
             Some(address) => vec![address],
@@ -97,8 +118,8 @@ impl Endpoint {
         let mut last = None;
         for address in candidates {
             let address = SocketAddr::new(address, port);
-            match TcpListener::bind(address).await {
-                Ok(listener) => return Ok(Endpoint { listener, subject }),
+            match bind(address) {
+                Ok(listener) => return Ok(Endpoint { listener, subject, most }),
                 Err(source) => last = Some(EndpointError { address, flag: subject.flag(), source }),
             }
         }
@@ -107,31 +128,105 @@ impl Endpoint {
 
     /// Answers, for ever.
     pub async fn serve(self, sources: Arc<Sources>) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut held = Held::new(self.most);
+        let mut is_told = false;
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    warn!("cannot accept connections on --{}: {error}", self.subject.flag());
-                    sleep(Duration::from_millis(100)).await;
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                Some(ended) = held.tasks.join_next_with_id() => {
+                    held.forget(ended);
                     continue;
                 }
             };
-            let (sources, subject) = (Arc::clone(&sources), self.subject);
-            let service = service_fn(move |request: Request<Incoming>| {
-                let response = sources.answer(subject, request.method(), request.uri().path());
-                async move { Ok::<_, Infallible>(response) }
-            });
-            tokio::spawn(async move {
-                let mut builder = http1::Builder::new();
-                builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-                let connection = builder.serve_connection(TokioIo::new(stream), service);
-                if let Ok(Err(error)) = timeout(CONNECTION, connection).await {
-                    debug!("an HTTP connection ended early: {error}");
+            let error = match accepted {
+                Ok((stream, peer)) => {
+                    // Without an address of its own it is gone already.
+                    let Ok(own) = stream.local_addr() else { continue };
+                    let source = Source::of(peer.ip(), own.ip());
+                    let talk = talk(stream, self.subject, Arc::clone(&sources));
+                    held.add(source, async {
+                        if let Err(error) = talk.await {
+                            debug!("an HTTP connection ended early: {error}");
+                        }
+                    });
+                    held.make_room().await;
+                    continue;
                 }
-                drop(permit);
-            });
+                Err(error) => error,
+            };
+            if !is_told {
+                warn!("cannot accept all connections on --{}: {error}", self.subject.flag());
+                is_told = true;
+            }
+            match error.raw_os_error() {
+                Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) if !held.end_one().await => sleep(REST).await,
+                Some(EMFILE | ENFILE | ENOBUFS | ENOMEM) => {}
+                _ => sleep(LOST).await,
+            }
+        }
+    }
+}
+
+/// Listens. Connections have what is set here from the listening socket.
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.set_send_buffer_size(BUFFER)?;
+    socket.set_recv_buffer_size(BUFFER)?;
+    socket.set_tcp_user_timeout(Some(SENDING))?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(QUEUE)?;
+    TcpListener::from_std(socket.into())
+}
+
+async fn talk(stream: TcpStream, subject: Subject, sources: Arc<Sources>) -> io::Result<()> {
+    let mut connection = Connection::new(stream, subject.reuse())?;
+    while let Some(request) = connection.request().await? {
+        let answer = sources.answer(subject, &request).await;
+        connection.answer(&request, &answer).await?;
+    }
+    Ok(())
+}
+
+/// The connections of a port, each a task.
+struct Held {
+    connections: Connections<AbortHandle>,
+    tasks: JoinSet<()>,
+}
+
+impl Held {
+    fn new(most: usize) -> Held {
+        Held { connections: Connections::new(most), tasks: JoinSet::new() }
+    }
+
+    fn add(&mut self, source: Source, task: impl Future<Output = ()> + Send + 'static) {
+        self.connections.add(source, self.tasks.spawn(task));
+    }
+
+    fn forget(&mut self, ended: Result<(task::Id, ()), JoinError>) {
+        let id = ended.map_or_else(|error| error.id(), |(id, ())| id);
+        self.connections.remove(|handle| handle.id() == id);
+    }
+
+    /// Ends connections until there are no more than there is room for.
+    async fn make_room(&mut self) {
+        while self.connections.are_too_many() {
+            self.end_one().await;
+        }
+    }
+
+    /// Ends a connection, and waits until one is gone. False when there is none.
+    async fn end_one(&mut self) -> bool {
+        if let Some(handle) = self.connections.first_to_go() {
+            handle.abort();
+        }
+        match self.tasks.join_next_with_id().await {
+            Some(ended) => {
+                self.forget(ended);
+                true
+            }
+            None => false,
         }
     }
 }
@@ -150,30 +245,34 @@ impl Sources {
         }
     }
 
-    fn answer(&self, subject: Subject, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        if !matches!(*method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
-        }
-        match (subject, path) {
-            (Subject::Health, "/healthz") => text(StatusCode::OK, "ok\n"),
-            (Subject::Health, "/readyz") => match self.unready() {
-                None => text(StatusCode::OK, "ok\n"),
-                Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason),
-            },
-            (Subject::Metrics, "/metrics") => {
-                let mut response = text(StatusCode::OK, self.metrics.text());
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-                response
+    /// Returns when the agent is ready.
+    async fn ready(&self) {
+        let (mut installed, mut pods) = (self.installed.subscribe(), self.pods.subscribe());
+        while self.unready().is_some() {
+            // Neither can fail: who sends is here.
+            tokio::select! {
+                _ = installed.changed() => {}
+                _ = pods.changed() => {}
             }
-            (Subject::Health, _) => text(StatusCode::NOT_FOUND, "/healthz and /readyz are here\n"),
-            (Subject::Metrics, _) => text(StatusCode::NOT_FOUND, "/metrics is here\n"),
         }
     }
-}
 
-fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
+    async fn answer(&self, subject: Subject, request: &Request) -> Answer {
+        if request.method == Method::Other {
+            return Answer::text(Status::MethodNotAllowed, "only GET and HEAD\n");
+        }
+        match (subject, request.path.as_str()) {
+            (Subject::Health, "/healthz") => Answer::text(Status::Ok, "ok\n"),
+            (Subject::Health, "/readyz") => {
+                let _ = timeout(SOON, self.ready()).await;
+                match self.unready() {
+                    None => Answer::text(Status::Ok, "ok\n"),
+                    Some(reason) => Answer::text(Status::Unavailable, reason),
+                }
+            }
+            (Subject::Metrics, "/metrics") => Answer::found(MEDIA_TYPE, self.metrics.text()),
+            (Subject::Health, _) => Answer::text(Status::NotFound, "/healthz and /readyz are here\n"),
+            (Subject::Metrics, _) => Answer::text(Status::NotFound, "/metrics is here\n"),
+        }
+    }
 }

@@ -1,10 +1,10 @@
 //! Keeps the plugin and its configuration in place, whatever others do to them.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 use tracing::{error, info};
@@ -112,18 +112,23 @@ impl Kept {
 /// Are the plugin and its configuration in place?
 #[derive(Debug, Default)]
 pub struct Installed {
-    is_installed: AtomicBool,
+    is_installed: watch::Sender<bool>,
     refusal: OnceLock<String>,
 }
 
 impl Installed {
     /// As far as is known.
     pub fn get(&self) -> bool {
-        self.is_installed.load(Ordering::Relaxed)
+        *self.is_installed.borrow()
+    }
+
+    /// Changes whenever the answer does.
+    pub fn subscribe(&self) -> watch::Receiver<bool> {
+        self.is_installed.subscribe()
     }
 
     fn set(&self, is_installed: bool) {
-        self.is_installed.store(is_installed, Ordering::Relaxed);
+        self.is_installed.send_if_modified(|it| std::mem::replace(it, is_installed) != is_installed);
     }
 
     /// They will not be put in place by this agent, for this reason.

@@ -15,6 +15,7 @@ pub mod fetch;
 mod handed_on;
 pub mod installation;
 pub mod installer;
+mod limits;
 mod living;
 mod logging;
 pub mod metrics;

@@ -16,6 +16,7 @@ use super::api::Source;
 use super::endpoints::{Endpoint, EndpointError, Sources, Subject};
 use super::events::Announcer;
 use super::installation::{self, InstallResult, Installed, Kept};
+use super::limits::Limits;
 use super::logging;
 use super::metrics::Metrics;
 use super::options::{Options, Outcome, Surroundings};
@@ -111,14 +112,15 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
     let socket = Socket::listen(&options.run_directory)?;
     let sources =
         Sources { pods: Arc::clone(&pods), installed: Arc::clone(&installed), metrics: Arc::clone(&metrics) };
-    let endpoints = listen(options).await?;
+    let limits = Limits::of_this_process();
+    let endpoints = listen(options, limits)?;
 
     let mut tasks = JoinSet::new();
     let source = Source { kubeconfig: options.kubeconfig.clone(), node: options.node.clone() };
     let (events, recorder) = Announcer::new(source.clone());
     tasks.spawn(recorder);
     let desk = Desk::new(Arc::clone(&pods), Arc::clone(&metrics), source.clone(), events.clone());
-    tasks.spawn(socket.serve(Arc::new(desk)));
+    tasks.spawn(socket.serve(Arc::new(desk), limits.socket));
     let sources = Arc::new(sources);
     for endpoint in endpoints {
         tasks.spawn(endpoint.serve(Arc::clone(&sources)));
@@ -159,13 +161,13 @@ async fn serve(options: &Options, installation: Arc<Kept>) -> Result<(), Failure
     Ok(())
 }
 
-async fn listen(options: &Options) -> Result<Vec<Endpoint>, Failure> {
+fn listen(options: &Options, limits: Limits) -> Result<Vec<Endpoint>, Failure> {
     let wanted =
         [(Subject::Health, options.endpoints.health), (Subject::Metrics, options.endpoints.monitoring)];
     let mut endpoints = Vec::new();
     for (subject, port) in wanted {
         if let Some(port) = port {
-            endpoints.push(Endpoint::listen(subject, options.endpoints.address, port).await?);
+            endpoints.push(Endpoint::listen(subject, options.endpoints.address, port, limits.port)?);
         }
     }
     Ok(endpoints)

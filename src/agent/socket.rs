@@ -15,7 +15,7 @@ use nix::unistd::geteuid;
 use socket2::{Domain, SockAddr, Type};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{interval, sleep, timeout};
 use tracing::{debug, error, warn};
 
@@ -34,8 +34,6 @@ use crate::cni::pod::PodName;
 const TRANSFER: Duration = Duration::from_secs(5);
 /// How long a question may wait for a pod: longer than any time budget of a plugin.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
-/// Connections at once; more wait in the queue. A node that starts asks for all its pods together.
-const CONNECTIONS: usize = 512;
 /// Answers at once that may be large, or that the API server is asked for: each takes some megabytes at most.
 const LARGE_ANSWERS: usize = 4;
 /// The facts of a pod that need not wait, in bytes: all that ordinary pods have.
@@ -108,21 +106,20 @@ impl Socket {
         }
     }
 
-    /// Answers, for ever.
-    pub async fn serve(mut self, desk: Arc<Desk>) {
-        let permits = Arc::new(Semaphore::new(CONNECTIONS));
+    /// Answers, for ever: so many at once, and more wait in the queue.
+    pub async fn serve(mut self, desk: Arc<Desk>, most: usize) {
+        let permits = Arc::new(Semaphore::new(most));
         let mut check = interval(CHECK);
         loop {
-            let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
             let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+                accepted = self.accept(&permits) => accepted,
                 _ = check.tick() => {
                     self.come_back();
                     continue;
                 }
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, permit)) => {
                     let desk = Arc::clone(&desk);
                     tokio::spawn(async move {
                         if let Err(error) = desk.talk(stream).await {
@@ -138,6 +135,13 @@ impl Socket {
                 }
             }
         }
+    }
+
+    /// The next connection, as soon as there is room for one.
+    async fn accept(&self, permits: &Arc<Semaphore>) -> io::Result<(UnixStream, OwnedSemaphorePermit)> {
+        let permit = Arc::clone(permits).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, permit))
     }
 
     /// Puts the socket's file back when somebody has removed it. That of another agent stays.

@@ -63,7 +63,9 @@ impl Source {
         config.reset_reader_on_write = true;
         // How often, and after what pause, is decided by the caller.
         config.default_retry = false;
-        config.headers.push((hyper::header::USER_AGENT, hyper::header::HeaderValue::from_static(USER_AGENT)));
+        if let (Ok(name), Ok(value)) = ("user-agent".parse(), USER_AGENT.parse()) {
+            config.headers.push((name, value));
+        }
         Ok(ApiServer { client: Client::try_from(config)?, node: self.node.clone() })
     }
 }
