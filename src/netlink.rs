@@ -2,6 +2,8 @@
 //!
 //! Pure: bytes in, bytes out. The back end writes messages, the kernel's socket sends and splits them.
 
+pub mod log;
+
 use crate::config::families::Family;
 
 /// Message types of nf_tables.

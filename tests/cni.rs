@@ -14,7 +14,7 @@ use std::thread;
 
 use common::pod::{assert_same, bare_pod, pod};
 use common::users::UserNamespace;
-use common::{BINARY, Lab, Namespace, app, isolate, log, peer, proxy};
+use common::{BINARY, Lab, Namespace, app, holders, isolate, log, peer, proxy};
 use mesh_intercept::cni::agent_protocol::{
     AddResult, Answer, CallLog, Question, Refusal, Report, Request, Response, VERSION,
 };
@@ -311,6 +311,26 @@ fn a_sandbox_that_is_added_twice_has_its_rules_once_and_other_settings_replace_t
     let fresh = bare_pod("fresh");
     node.call("ADD", &fresh.path(), "web", json!({})).ok();
     assert_same(&pod.state(), &fresh.state(), "changed settings");
+}
+
+#[test]
+fn a_user_of_the_pod_that_locks_what_it_can_holds_up_no_call() {
+    let mut pod = pod();
+    holders::start_user(&mut pod);
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").ok();
+    node.call("CHECK", &pod.path(), "web", json!({})).ok();
+    let removed = node.call("DEL", &pod.path(), "web", json!({}));
+    assert!(removed.ok().log().contains("removed"), "{}", removed.log());
+    assert!(!pod.state().contains("15006"));
+}
+
+#[test]
+fn who_holds_the_lock_of_a_namespace_is_told_to_the_runtime_which_tries_again() {
+    let mut pod = pod();
+    holders::start_root(&mut pod);
+    let node = Node::new(&[("web", meshed("web", &[]))]);
+    node.add(&pod, "web").fails_with(11, "has held the lock of this network namespace for 10 seconds");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use common::pod::{assert_same, bare_pod, pod as namespace};
 use common::users::UserNamespace;
-use common::{BINARY, Namespace};
+use common::{BINARY, Namespace, holders};
 use kubernetes::{Agent, ApiServer, Fault, NODE, On, wait_until};
 use serde_json::{Value, json};
 
@@ -366,6 +366,19 @@ fn a_pod_with_users_of_its_own_is_repaired_as_any_other() {
     wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
     let rules = pod.inside(&["nft", "list", "ruleset"]);
     assert!(String::from_utf8_lossy(&rules.stdout).contains("skuid 1337"), "{rules:?}");
+}
+
+#[test]
+fn a_user_of_the_pod_that_locks_what_it_can_holds_up_no_repair() {
+    let mut pod = namespace();
+    holders::start_user(&mut pod);
+    let (proc, server) = (Proc::new(), ApiServer::start());
+    proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+    server.put(broken("web", "u-1", first_end()));
+    let agent = agent(&server, &proc, &[]);
+    wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+    assert!(!has_event(&server, "InterceptionRepairFailed", "u-1"), "{}", agent.log());
+    assert_same(&pod.state(), &expected("init"), "repaired");
 }
 
 #[test]

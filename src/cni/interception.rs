@@ -18,6 +18,7 @@ use crate::exit::Exit;
 use crate::interception::{Failure, Interception};
 use crate::kernel::System;
 use crate::kernel::files::Rooted;
+use crate::kernel::lock::LockError;
 use crate::kernel::netns::{Namespace, NamespaceError};
 
 /// What is said of flags that no pod can have.
@@ -182,8 +183,8 @@ pub(super) fn pod_of(invocation: &Invocation) -> Option<PodName> {
 pub(super) fn error(failure: &Failure) -> Error {
     let code = match failure {
         // Somebody else is at work in it: it will be over soon.
-        Failure::Namespace(NamespaceError::Locked { .. }) => code::TRY_AGAIN,
-        Failure::Namespace(_) => code::IO,
+        Failure::Lock(LockError::Held { .. }) => code::TRY_AGAIN,
+        Failure::Namespace(_) | Failure::Lock(LockError::Namespace(_)) => code::IO,
         Failure::Differs | Failure::NothingThere => code::DRIFT,
         Failure::Detect(DetectError::Elsewhere { .. }) => code::CONFLICT,
         failure => match failure.exit() {

@@ -5,6 +5,7 @@ use crate::config::owners::Uid;
 use crate::exit::Exit;
 use crate::kernel;
 use crate::kernel::capabilities::CapabilityError;
+use crate::kernel::lock::LockError;
 use crate::kernel::netns::NamespaceError;
 use crate::verify::ProbeError;
 use crate::verify::compare::Difference;
@@ -15,6 +16,9 @@ pub enum Failure {
     /// The pod's network namespace cannot be worked in.
     #[error(transparent)]
     Namespace(#[from] NamespaceError),
+    /// The lock of the namespace was not had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
     /// The kernel does not answer.
     #[error(transparent)]
     Kernel(#[from] kernel::Error),
@@ -106,7 +110,7 @@ impl Failure {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::Elsewhere { .. })
-            | Failure::Namespace(NamespaceError::Locked { .. })
+            | Failure::Lock(LockError::Held { .. })
             | Failure::Drift(_)
             | Failure::Differs
             | Failure::NothingThere => Exit::Conflict,

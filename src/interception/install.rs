@@ -32,7 +32,7 @@ impl Interception {
     pub fn install(&mut self, kernel: &mut System) -> Result<Installation, Failure> {
         let (target, _) = self.target(kernel)?;
         // Two runs at once, through two back ends perhaps, would not see each other's work in time.
-        let _lock = self.lock_if_found(kernel)?;
+        let _lock = self.lock(kernel)?;
         let mut is_surprised = false;
         for _ in 0..ATTEMPTS {
             let installed = match self.look(kernel) {

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{Failure, Interception};
 use crate::kernel::System;
-use crate::kernel::netns::{NamespaceError, NamespaceLock};
+use crate::kernel::lock::NamespaceLock;
 
 /// Does a run hold a lock? Of use in a process that works in one namespace: the plugin.
 static HELD: AtomicBool = AtomicBool::new(false);
@@ -31,16 +31,8 @@ impl Interception {
         if self.has_lock {
             return Ok(Held(None));
         }
-        let lock = kernel.lock().map_err(Failure::from)?;
-        HELD.store(true, Ordering::SeqCst);
-        Ok(Held(Some(lock)))
-    }
-
-    /// The same; nothing is locked where there is no /proc to find the namespace in.
-    pub(super) fn lock_if_found(&self, kernel: &System) -> Result<Held, Failure> {
-        match self.lock(kernel) {
-            Err(Failure::Namespace(NamespaceError::Open { .. })) => Ok(Held(None)),
-            result => result,
-        }
+        let lock = kernel.lock()?;
+        HELD.store(lock.is_some(), Ordering::SeqCst);
+        Ok(Held(lock))
     }
 }

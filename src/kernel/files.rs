@@ -2,7 +2,10 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+
+use nix::libc::O_NONBLOCK;
 
 use super::Error;
 use crate::config::lists::ListFiles;
@@ -11,13 +14,23 @@ use crate::config::owners::Accounts;
 /// More than any list of ranges needs: a million of them.
 const LONGEST: u64 = 32 << 20;
 
-/// Reads a text file.
+/// Reads a text file. A named pipe is none: opening one waits for a writer, and there may never be one.
 ///
 /// # Errors
-/// When it cannot be read, or is longer than 32 MiB.
+/// When it cannot be read, is longer than 32 MiB, or is a pipe.
 pub fn read(path: &Path) -> Result<String, Error> {
-    let open = || read_bounded(File::open(path)?);
-    open().map_err(|source| Error::File { path: path.display().to_string(), source })
+    let open = || {
+        let file = File::options().read(true).custom_flags(O_NONBLOCK).open(path)?;
+        if file.metadata()?.file_type().is_fifo() {
+            return Err(io::Error::other("it is a pipe, not a file"));
+        }
+        read_bounded(file)
+    };
+    open().map_err(|source| failed(path, source))
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::File { path: path.display().to_string(), source }
 }
 
 fn read_bounded(input: impl Read) -> io::Result<String> {
@@ -81,11 +94,36 @@ impl Accounts for Files {
 }
 
 impl ListFiles for Files {
+    /// The caller names this file itself, and may mean a pipe.
     fn file(&self, path: &Path) -> Result<String, String> {
-        read(path).map_err(|error| error.to_string())
+        let read = || read_bounded(File::open(path)?);
+        read().map_err(|source| failed(path, source).to_string())
     }
 
     fn standard_input(&self) -> Result<String, String> {
         read_bounded(io::stdin().lock()).map_err(|error| format!("cannot read standard input: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use nix::sys::stat::Mode;
+    use nix::unistd::mkfifo;
+
+    use super::*;
+
+    #[test]
+    fn a_pipe_that_nobody_writes_to_is_not_waited_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("resolv.conf");
+        mkfifo(&path, Mode::S_IRWXU).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        thread::spawn(move || sender.send(read(&path).map_err(|error| error.to_string())));
+        let text = receiver.recv_timeout(Duration::from_secs(60)).unwrap().unwrap_err();
+        assert!(text.ends_with("resolv.conf: it is a pipe, not a file"), "{text}");
     }
 }

@@ -5,6 +5,7 @@ pub mod cable;
 pub mod capabilities;
 mod far_end;
 pub mod files;
+pub mod lock;
 pub mod netfilter;
 pub mod netns;
 pub mod os;

@@ -1,4 +1,4 @@
-//! The netlink socket of nf_tables.
+//! Netfilter's netlink sockets, and what nf_tables answers on them.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsFd;
@@ -10,7 +10,7 @@ use super::{Error, ListedChain, Refused};
 use crate::netlink::{self, Attributes, Batch, FAMILY_ANY, Received, flag, message};
 
 /// `NLMSG_ERROR` and `NLMSG_DONE` (linux/netlink.h).
-const ERROR: u16 = 2;
+pub(super) const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// What a failed listing was about.
 const READING: &str = "list what nf_tables holds";
@@ -32,13 +32,8 @@ impl Netfilter {
     /// # Errors
     /// When the kernel has no netfilter netlink.
     pub fn open() -> Result<Netfilter, Error> {
-        let open = || {
-            let mut socket = Socket::new(NETLINK_NETFILTER)?;
-            socket.bind_auto()?;
-            socket.connect(&SocketAddr::new(0, 0))?;
-            Ok(Netfilter { socket, sequence: 0 })
-        };
-        open().map_err(Error::NoNfTables)
+        let socket = connect().map_err(Error::NoNfTables)?;
+        Ok(Netfilter { socket, sequence: 0 })
     }
 
     /// Lists every chain of every family.
@@ -108,7 +103,8 @@ impl Netfilter {
             _ => refused("the transaction as a whole", source),
         })?;
         loop {
-            let received = self.receive().map_err(|source| refused("the transaction as a whole", source))?;
+            let received =
+                receive(&self.socket).map_err(|source| refused("the transaction as a whole", source))?;
             for answer in netlink::messages(&received) {
                 if answer.kind != ERROR {
                     continue;
@@ -157,7 +153,7 @@ impl Netfilter {
         let request = netlink::request(kind, flags, family, self.sequence, attributes);
         self.socket.send(&request, 0).map_err(failed)?;
         loop {
-            let received = self.receive().map_err(failed)?;
+            let received = receive(&self.socket).map_err(failed)?;
             for answer in netlink::messages(&received) {
                 match answer.kind {
                     _ if answer.sequence != self.sequence => continue,
@@ -175,19 +171,28 @@ impl Netfilter {
             }
         }
     }
+}
 
-    fn receive(&self) -> io::Result<Vec<u8>> {
-        loop {
-            match self.socket.recv_from_full() {
-                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-                received => return received.map(|(bytes, _)| bytes),
-            }
+/// A socket to the kernel's netfilter, in the network namespace that the calling thread is in.
+pub(super) fn connect() -> io::Result<Socket> {
+    let mut socket = Socket::new(NETLINK_NETFILTER)?;
+    socket.bind_auto()?;
+    socket.connect(&SocketAddr::new(0, 0))?;
+    Ok(socket)
+}
+
+/// What the kernel sends next.
+pub(super) fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
+    loop {
+        match socket.recv_from_full() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            received => return received.map(|(bytes, _)| bytes),
         }
     }
 }
 
 /// The error number of an answer; 0 when all went well.
-fn error_code(payload: &[u8]) -> i32 {
+pub(super) fn error_code(payload: &[u8]) -> i32 {
     let bytes = payload.get(..4).and_then(|bytes| bytes.try_into().ok());
     bytes.map_or(nix::libc::EBADMSG, |bytes| i32::from_ne_bytes(bytes).saturating_neg())
 }

@@ -4,11 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg};
 use nix::sched::{CloneFlags, setns};
 
 /// A network namespace that cannot be entered.
@@ -20,15 +16,6 @@ pub enum NamespaceError {
         /// The file.
         path: PathBuf,
         /// Why not.
-        source: io::Error,
-    },
-    /// Another run works in it.
-    #[error(
-        "another run of mesh-intercept has worked in this network namespace for {} seconds: wait for it, or end it ({source})",
-        PATIENCE.as_secs()
-    )]
-    Locked {
-        /// What the kernel said.
         source: io::Error,
     },
     /// The thread could not go back to where it was.
@@ -64,34 +51,6 @@ pub enum NamespaceError {
 
 /// The namespace that the calling thread is in.
 const OWN: &str = "/proc/thread-self/ns/net";
-
-/// How long to wait for another run in the same namespace.
-const PATIENCE: Duration = Duration::from_secs(10);
-
-/// While it is held, no other run of this program changes the namespace.
-#[derive(Debug)]
-pub struct NamespaceLock(#[allow(dead_code, reason = "held, not read")] Flock<File>);
-
-/// Waits until no other run works in this network namespace through iptables. Its programs read, then write: of two
-/// runs at once, each would take the other's rules for old ones.
-///
-/// # Errors
-/// When /proc is not there, or another run takes more than ten seconds.
-pub fn lock() -> Result<NamespaceLock, NamespaceError> {
-    let path = PathBuf::from(OWN);
-    let mut file = File::open(&path).map_err(|source| NamespaceError::Open { path: path.clone(), source })?;
-    let start = Instant::now();
-    loop {
-        match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-            Ok(held) => return Ok(NamespaceLock(held)),
-            Err((_, errno)) if errno != Errno::EWOULDBLOCK || start.elapsed() > PATIENCE => {
-                return Err(NamespaceError::Locked { source: errno.into() });
-            }
-            Err((again, _)) => file = again,
-        }
-        thread::sleep(Duration::from_millis(10));
-    }
-}
 
 /// Moves this process into a network namespace, for good. The process has one thread when this is called; every
 /// socket and child that follows belongs to the namespace.

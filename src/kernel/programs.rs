@@ -12,8 +12,8 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 /// Held by iptables-legacy while it works (iptables' XT_LOCK_NAME).
 const XTABLES_LOCK: &str = "/run/xtables.lock";
 /// The lock that the programs are given when the usual one cannot be opened, on a read-only root for example. It is one
-/// of this container; that no two runs meet in a network namespace is seen to by `netns::lock`, whose file this must
-/// not be.
+/// of this container; that no two runs meet in a network namespace is seen to by the lock of the namespace
+/// (`kernel/lock.rs`).
 const CONTAINER_LOCK: &str = "/proc/self/ns/mnt";
 
 /// Runs a program to its end.

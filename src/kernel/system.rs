@@ -4,8 +4,9 @@ use std::io::ErrorKind;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::lock::{LockError, NamespaceLock, Waiting};
 use super::netfilter::Netfilter;
-use super::netns::{self, Namespace, NamespaceError, NamespaceLock};
+use super::netns::Namespace;
 use super::routing::Rtnetlink;
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
 use crate::config::families::Family;
@@ -29,15 +30,18 @@ impl System {
         System { elsewhere: Some(namespace), ..System::default() }
     }
 
-    /// Waits until no other run works in the namespace.
+    /// Waits until no other run changes the namespace. The lock is `None` where it cannot be had by anybody, or not by this
+    /// process, which may then change nothing in the namespace either.
     ///
     /// # Errors
-    /// As [`netns::lock`].
-    pub fn lock(&self) -> Result<NamespaceLock, NamespaceError> {
-        match &self.elsewhere {
-            Some(namespace) => namespace.inside(netns::lock)?,
-            None => netns::lock(),
-        }
+    /// As [`Waiting::lock`], and when the namespace cannot be entered.
+    pub fn lock(&self) -> Result<Option<NamespaceLock>, LockError> {
+        let open = Waiting::open;
+        let waiting = match &self.elsewhere {
+            Some(namespace) => namespace.inside(open)??,
+            None => open()?,
+        };
+        waiting.map_or(Ok(None), |waiting| waiting.lock(|path| self.there(|| files::read(path)).ok()))
     }
 
     fn there<T>(&self, work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {

@@ -12,6 +12,7 @@
     reason = "a test that cannot be set up has failed"
 )]
 
+pub mod holders;
 pub mod load;
 pub mod log;
 pub mod pod;
