@@ -100,7 +100,8 @@ fn file(folder: &Path) -> io::Result<Stream> {
     let is_large = || fs::metadata(&path).is_ok_and(|it| it.len() > LARGE);
     // Of several plugins at once, only one may put it aside: the next would put the new one in its place.
     if is_large()
-        && let Ok(_lock) = Flock::lock(fs::File::open(folder)?, FlockArg::LockExclusiveNonblock)
+        // The file itself: the folder can be opened, and so locked, by every user of the node.
+        && let Ok(_lock) = Flock::lock(fs::File::open(&path)?, FlockArg::LockExclusiveNonblock)
         && is_large()
     {
         fs::rename(&path, folder.join(format!("{FILE}.1")))?;
