@@ -85,6 +85,7 @@ mod tests {
             backend: None,
             network_namespace: Some((4, inode)),
             path: None,
+            is_leaving: false,
         })
     }
 

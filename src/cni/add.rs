@@ -176,8 +176,15 @@ fn remember(invocation: &Invocation, conf: &NetConf, pod: Option<&PodName>, outc
         _ => {}
     }
     let path = path.map(Path::to_owned);
-    let sandbox =
-        Sandbox { network: conf.network.clone(), pod: pod.cloned(), flags, backend, network_namespace, path };
+    let sandbox = Sandbox {
+        network: conf.network.clone(),
+        pod: pod.cloned(),
+        flags,
+        backend,
+        network_namespace,
+        path,
+        is_leaving: false,
+    };
     if let Err(error) = sandboxes.put(attachment, &sandbox) {
         warn!("{error}");
     }

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::interception::{kernel, removal};
 use super::netconf::NetConf;
 use super::protocol::{Attachment, Error, Invocation, code};
-use super::sandboxes::{Sandbox, Sandboxes};
+use super::sandboxes::{Sandbox, SandboxError, Sandboxes};
 use super::sharing;
 use crate::kernel::netns::{self, NamespaceError};
 
@@ -22,12 +22,31 @@ pub(super) fn run(invocation: &Invocation, conf: &NetConf) -> Result<(), Error> 
         warn!("{error}");
         None
     });
-    // Before its rules: of two attachments that go at once, the second finds no other.
-    let forgotten = sandboxes.forget(attachment);
-    if let (Some(sandbox), Some(path)) = (sandbox, &invocation.network_namespace) {
-        undo(&sandboxes, attachment, &sandbox, path, invocation.may_be_own_namespace);
+    let path = invocation.network_namespace.as_deref();
+    leave(&sandboxes, attachment, sandbox, path, invocation.may_be_own_namespace)
+        .map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
+}
+
+/// Removes what is left of an attachment's rules, and then forgets the attachment: a call that ends in between is made
+/// again, and finds what it has to remove. Of two attachments that go at once, neither counts for the other.
+///
+/// # Errors
+/// When it cannot be forgotten.
+pub(super) fn leave(
+    sandboxes: &Sandboxes,
+    attachment: &Attachment,
+    sandbox: Option<Sandbox>,
+    path: Option<&Path>,
+    may_be_own: bool,
+) -> Result<(), SandboxError> {
+    if let (Some(sandbox), Some(path)) = (sandbox.filter(|it| it.flags.is_some()), path) {
+        let leaving = Sandbox { is_leaving: true, ..sandbox };
+        if let Err(error) = sandboxes.put(attachment, &leaving) {
+            warn!("{error}");
+        }
+        undo(sandboxes, attachment, &leaving, path, may_be_own);
     }
-    forgotten.map_err(|error| Error::new(code::IO, format!("{error}: is the file system read-only?")))
+    sandboxes.forget(attachment)
 }
 
 /// Removes what is left of the rules of an attachment, if the namespace is still that of the sandbox and no other

@@ -28,11 +28,9 @@ pub(super) fn run(conf: &NetConf) -> Result<(), Error> {
             continue;
         }
         info!(container_id = attachment.container_id, interface = attachment.interface, "forgotten");
-        if let Err(error) = sandboxes.forget(&attachment) {
+        let path = sandbox.as_ref().and_then(|it| it.path.clone());
+        if let Err(error) = del::leave(&sandboxes, &attachment, sandbox, path.as_deref(), false) {
             result = Err(failed(error));
-        }
-        if let Some((sandbox, path)) = sandbox.and_then(|it| it.path.clone().map(|path| (it, path))) {
-            del::undo(&sandboxes, &attachment, &sandbox, &path, false);
         }
     }
     result

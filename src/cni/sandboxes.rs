@@ -32,6 +32,9 @@ pub struct Sandbox {
     /// The file that stood for the namespace.
     #[serde(default)]
     pub path: Option<PathBuf>,
+    /// Whether its rules are being removed: it does not keep them for other attachments any more.
+    #[serde(default)]
+    pub is_leaving: bool,
 }
 
 /// Sandboxes cannot be remembered.
@@ -158,6 +161,7 @@ mod tests {
             backend: None,
             network_namespace: None,
             path: None,
+            is_leaving: false,
         }
     }
 

@@ -49,7 +49,7 @@ fn among(
 }
 
 fn shares(attachment: &Attachment, namespace: Option<(u64, u64)>, it: &Attachment, other: &Sandbox) -> bool {
-    if other.flags.is_none() {
+    if other.flags.is_none() || other.is_leaving {
         return false;
     }
     let is_same = match (namespace, other.network_namespace) {
@@ -82,6 +82,7 @@ mod tests {
             backend: None,
             network_namespace,
             path: path.map(Path::to_owned),
+            is_leaving: false,
         }
     }
 
