@@ -56,12 +56,12 @@ pub(super) fn tidy(sandboxes: &Sandboxes, host_proc: &Path) -> bool {
         }
     }
     if !dead.is_empty() {
-        info!(count = dead.len(), "forgot sandboxes whose network namespaces are gone");
+        info!(sandboxes = dead.len(), "forgot sandboxes whose network namespaces are gone");
     }
     if let Some(first) = unknown.first() {
         warn!(
-            count = unknown.len(),
-            first = first.container_id,
+            sandboxes = unknown.len(),
+            container_id = first.container_id,
             "sandboxes count as living: {} does not tell whether their network namespaces are there",
             host_proc.display()
         );
