@@ -2,7 +2,7 @@
 //! (`/metrics`).
 //!
 //! Peers that hold connections keep nobody from being answered: a port accepts whoever comes, and when it holds too many
-//! connections one goes ([`connections`]).
+//! connections one goes (`connections.rs`).
 
 mod connection;
 mod connections;

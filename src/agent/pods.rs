@@ -36,7 +36,7 @@ pub struct KnownPod {
     pub is_static: bool,
     /// Whether its containers are started again when they fail (`restartPolicy` is not `Never`).
     pub restarts: bool,
-    /// Which failure of its validation has to be looked after, if any ([`failure`]).
+    /// Which failure of its validation has to be looked after, if any (`repair/broken.rs`).
     pub failure: Option<String>,
     /// Whether it has the label of broken pods.
     pub is_labelled: bool,

@@ -2,7 +2,7 @@
 //! stops nothing.
 //!
 //! The rest of the program calls `tracing`'s macros with names of [`fields`]; a [`Logger`](start) makes each call a
-//! [`line`], with every text escaped and cut, and hands it to the [`outlet`]s. docs/logs.md describes the result.
+//! [`line`], with every text escaped and cut, and hands it to the outlets. docs/logs.md describes the result.
 
 mod collected;
 pub mod fields;

@@ -15,7 +15,7 @@ mod outcome;
 mod rules;
 
 pub(super) use broken::failure;
-pub use namespace::Processes;
+pub use namespace::{ProcessError, Processes};
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
