@@ -154,7 +154,7 @@ fn drifted(backend: &str, how: &str) {
     assert_eq!(output.status.code(), Some(4), "{backend}: {how}: {}", complaints(&output));
     let difference = complaints(&output);
     assert!(
-        difference.lines().any(|line| line.starts_with("  + ") || line.starts_with("  - ")),
+        difference.lines().any(|line| line.starts_with("      + ") || line.starts_with("      - ")),
         "{difference}"
     );
     assert_same(&pod.state(), &before, how);
@@ -196,7 +196,7 @@ fn routing_that_is_missing_is_a_difference() {
         pod.ip(what);
         let output = init(&pod, "nftables", &TPROXY);
         assert_eq!(output.status.code(), Some(4), "{}", complaints(&output));
-        assert!(complaints(&output).contains("routing:\n  + ip "), "{}", complaints(&output));
+        assert!(complaints(&output).contains("routing:\n      + ip "), "{}", complaints(&output));
         assert_ok(&init(&pod, "nftables", &[&TPROXY[..], &["--reconcile"]].concat()));
         assert_same(&pod.state(), &whole, what);
     }

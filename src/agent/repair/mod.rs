@@ -145,7 +145,7 @@ impl Repairs {
     async fn namespaces_of(
         &self,
         batch: &[(Work, Arc<KnownPod>)],
-    ) -> Result<HashMap<String, Namespace>, Arc<namespace::ProcessError>> {
+    ) -> Result<HashMap<String, Namespace>, Arc<ProcessError>> {
         let processes = self.processes.clone();
         let wanted: Vec<_> = batch.iter().map(|(_, pod)| Arc::clone(pod)).collect();
         let scan = spawn_blocking(move || {
