@@ -268,7 +268,6 @@ fn agents_that_install_at_the_same_time_install_once() {
 #[test]
 fn a_change_based_on_an_old_text_changes_nothing() {
     let node = Node::new(&[(FILE, "theirs")]);
-    let folder = Folder::open(node.path(FILE).parent().unwrap()).unwrap();
     let write = |name: &str, before: Option<&[u8]>| Step::Write {
         name: name.to_owned(),
         before: before.map(<[u8]>::to_vec),
@@ -281,7 +280,10 @@ fn a_change_based_on_an_old_text_changes_nothing() {
         (Step::Remove { name: FILE.to_owned(), before: b"older".to_vec() }, Swap::Changed),
         (Step::Remove { name: "gone".to_owned(), before: b"older".to_vec() }, Swap::Done),
     ] {
+        // The folder is locked until the change is made.
+        let folder = Folder::open(node.path(FILE).parent().unwrap()).unwrap();
         assert_eq!(folder.apply(&step).unwrap(), swap, "{step:?}");
+        drop(folder);
         assert_eq!(node.files(), [(FILE.to_owned(), "theirs".to_owned())]);
     }
 }

@@ -16,20 +16,16 @@ use std::fs::{self, File, FileType};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, Flock, FlockArg, RenameFlags, renameat2};
+use nix::fcntl::{AT_FDCWD, RenameFlags, renameat2};
 
 use super::beside::{Beside, PluginFile, folder_of};
 use super::discovery::{Found, Kind};
+use super::lock::Lock;
 use super::plan::Step;
-use super::temporary::{Temporary, sweep};
+use super::temporary::{Temporary, has_leftovers, sweep};
 use super::trouble::{Tried, Trouble};
-
-/// How long to wait for another process of this program.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A longer file is no network configuration: 1 MiB.
 const LONGEST: u64 = 1 << 20;
@@ -47,7 +43,7 @@ pub enum Swap {
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
-    lock: Flock<File>,
+    _lock: Lock,
     new_mode: u32,
 }
 
@@ -110,28 +106,34 @@ fn beside(path: &Path, list: &[u8]) -> Beside {
     Beside { folder: Some(name), files }
 }
 
+/// Takes away what ended runs have left. A folder without leftovers is not written to, and may be read-only.
+///
+/// # Errors
+/// [`Trouble`] if the folder cannot be read, or as of [`Folder::open`].
+pub(super) fn tidy(path: &Path) -> Result<(), Trouble> {
+    if Lock::is_there(path) || has_leftovers(path)? {
+        Folder::open(path)?;
+    }
+    Ok(())
+}
+
+/// Waits until the disk has what was done in a folder.
+pub(super) fn sync(path: &Path) -> Result<(), Trouble> {
+    File::open(path).and_then(|folder| folder.sync_all()).tried("write", path)
+}
+
 impl Folder {
     /// Waits for the lock, and takes away what an ended run has left.
     ///
     /// # Errors
     /// When there is no such folder, or another process of this program holds it for more than ten seconds.
     pub fn open(path: &Path) -> Result<Folder, Trouble> {
-        let mut file = File::open(path).tried("open", path)?;
-        let start = Instant::now();
-        let lock = loop {
-            match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
-                Ok(lock) => break lock,
-                Err((_, errno)) if errno != Errno::EWOULDBLOCK => return Err(errno).tried("lock", path),
-                Err(_) if start.elapsed() > PATIENCE => return Err(Errno::EBUSY).tried("lock", path),
-                Err((again, _)) => file = again,
-            }
-            thread::sleep(Duration::from_millis(2));
-        };
+        let lock = Lock::wait(path)?;
         match sweep(path)? {
             0 => {}
             files => tracing::info!(folder = %path.display(), files, "removed what an ended run had left"),
         }
-        Ok(Folder { path: path.to_owned(), lock, new_mode: 0o600 })
+        Ok(Folder { path: path.to_owned(), _lock: lock, new_mode: 0o600 })
     }
 
     /// Files that are written anew get this mode (otherwise 0600).
@@ -151,7 +153,7 @@ impl Folder {
             Step::Remove { name, before } => self.remove(name, before)?,
         };
         if swap == Swap::Done {
-            self.lock.sync_all().tried("write", &self.path)?;
+            sync(&self.path)?;
         }
         Ok(swap)
     }

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::contention::Contention;
-use super::folder::{Folder, Swap, scan};
+use super::folder::{Folder, Swap, scan, tidy};
 use super::options::{Options, OptionsError};
 use super::plan::{Awaited, Goal, Multus, Plan, Refusal, Step, plan};
 use super::program::Installed;
@@ -244,7 +244,7 @@ impl Installer {
         let programs = self.options.program.as_ref().map(|program| &program.folder);
         for folder in [Some(&self.options.folder), programs].into_iter().flatten() {
             if !self.is_swept && folder.is_dir() {
-                Folder::open(folder)?;
+                tidy(folder)?;
             }
         }
         self.is_swept = true;

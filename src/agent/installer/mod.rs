@@ -15,6 +15,7 @@ mod flaw;
 pub mod folder;
 mod install;
 mod join;
+mod lock;
 mod members;
 mod multus;
 mod names;

@@ -5,7 +5,7 @@ use std::io::{self, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::folder::Folder;
+use super::folder::{Folder, sync};
 use super::options::Program;
 use super::temporary::Temporary;
 use super::trouble::{Tried, Trouble};
@@ -83,10 +83,6 @@ impl Installed {
 
 /// Everybody may run a plugin.
 const MODE: u32 = 0o755;
-
-fn sync(folder: &Path) -> Result<(), Trouble> {
-    File::open(folder).and_then(|folder| folder.sync_all()).tried("write", folder)
-}
 
 fn marks(path: &Path) -> Result<Option<Marks>, Trouble> {
     match fs::metadata(path) {

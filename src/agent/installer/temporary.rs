@@ -69,21 +69,33 @@ impl Drop for Temporary {
     }
 }
 
+/// Returns `true` if a run has a file in the folder that it did not finish yet, or never will.
+pub(super) fn has_leftovers(folder: &Path) -> Result<bool, Trouble> {
+    Ok(!unfinished(folder)?.is_empty())
+}
+
 /// Takes away what runs that were ended have left. The caller holds the lock of the folder.
 pub(super) fn sweep(folder: &Path) -> Result<u32, Trouble> {
     let mut gone = 0;
-    for entry in fs::read_dir(folder).tried("read", folder)? {
-        let entry = entry.tried("read", folder)?;
-        let name = entry.file_name();
-        let is_ours = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
-        if name.to_str().is_some_and(is_ours) {
-            match fs::remove_file(entry.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(error).tried("remove", &entry.path());
-                }
-                _ => gone += 1,
+    for path in unfinished(folder)? {
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(error).tried("remove", &path);
             }
+            _ => gone += 1,
         }
     }
     Ok(gone)
+}
+
+fn unfinished(folder: &Path) -> Result<Vec<PathBuf>, Trouble> {
+    let is_ours = |name: &str| name.starts_with(PREFIX) && name.ends_with(SUFFIX);
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).tried("read", folder)? {
+        let entry = entry.tried("read", folder)?;
+        if entry.file_name().to_str().is_some_and(is_ours) {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
 }
