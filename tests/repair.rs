@@ -275,6 +275,22 @@ fn a_pod_that_never_restarts_is_told_so_and_not_repaired() {
 }
 
 #[test]
+fn a_pod_that_is_over_before_the_agent_sees_it_is_told_why_it_is_not_repaired() {
+    for (phase, policy) in [("Failed", "OnFailure"), ("Failed", "Never"), ("Succeeded", "Always")] {
+        let (proc, server) = (Proc::new(), ApiServer::start());
+        let mut over = broken("job", "u-1", first_end());
+        over["spec"]["restartPolicy"] = json!(policy);
+        over["status"]["phase"] = json!(phase);
+        server.put(over);
+        let _agent = agent(&server, &proc, &[]);
+        wait_until("it is told", || has_event(&server, "InterceptionNotRepaired", "u-1"));
+        let message = server.events()[0]["message"].as_str().unwrap().to_owned();
+        assert!(message.contains("is not repaired") && message.contains("anew"), "{message}");
+        assert!(!has_event(&server, "InterceptionRepaired", "u-1"), "{phase} {policy}");
+    }
+}
+
+#[test]
 fn the_reason_why_a_pod_is_not_repaired_is_told_once_also_by_the_next_agent() {
     let (proc, server) = (Proc::new(), ApiServer::start());
     let mut host = broken("host", "u-1", first_end());
@@ -547,4 +563,53 @@ fn the_plugin_asks_the_api_server_when_it_is_told_to() {
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert!(pod.state().contains("15006"));
+}
+
+/// Rules that a process of the pod with CAP_NET_ADMIN may put there, in the words of nft.
+fn rules_without_end(table: &str, what: &str) -> String {
+    let sets = match what {
+        "elements" => {
+            let elements: Vec<_> =
+                (0..200_000u32).map(|it| format!("10.{}.{}.{}", it >> 16, it >> 8 & 255, it & 255)).collect();
+            format!("set s {{ type ipv4_addr; elements = {{ {} }}; }}\n", elements.join(", "))
+        }
+        "chains" => (0..60_000).map(|it| format!("chain c-{}-{it} {{ }}\n", "x".repeat(100))).collect(),
+        _ => {
+            let rules = "ip daddr 10.0.0.1 tcp dport 80 counter\n".repeat(100_000);
+            format!("chain many {{\n{rules}}}\n")
+        }
+    };
+    format!("table {table} {{\n{sets}}}\n")
+}
+
+#[test]
+fn a_pod_with_rules_without_end_takes_neither_memory_nor_the_turn_of_another_pod() {
+    let kinds = [
+        ("inet mesh-intercept", "elements"),
+        ("inet mesh-intercept", "rules"),
+        ("inet mesh-intercept", "chains"),
+        ("ip other", "chains"),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    for (table, what) in kinds {
+        let (mut hostile, mut other) = (namespace(), bare_pod("other"));
+        let (proc, server) = (Proc::new(), ApiServer::start());
+        let rules = rules_without_end(table, what);
+        let file = folder.path().join("rules.nft");
+        fs::write(&file, rules).unwrap();
+        assert!(hostile.output(&["nft", "-f", file.to_str().unwrap()]).status.success(), "{table} {what}");
+        proc.put(77, &process(&mut hostile), "/kubepods/podu-1/c", 5);
+        proc.put(78, &process(&mut other), "/kubepods/podu-2/c", 5);
+        server.put(broken("hostile", "u-1", first_end()));
+        server.put(broken("other", "u-2", first_end()));
+        let agent = agent(&server, &proc, &[]);
+        wait_until("the other pod is repaired", || has_event(&server, "InterceptionRepaired", "u-2"));
+        wait_until("it is told", || has_event(&server, "InterceptionRepairFailed", "u-1"));
+        let events = server.events();
+        let failed = events.iter().find(|it| it["reason"] == "InterceptionRepairFailed").unwrap();
+        let message = failed["message"].as_str().unwrap();
+        assert!(message.contains("more rules in nf_tables than are read"), "{table} {what}: {message}");
+        let peak = agent.peak_memory();
+        assert!(peak < 128 * 1024, "{table} {what}: {peak} KiB");
+    }
 }

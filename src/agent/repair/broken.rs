@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::agent::api::pod::{End, PodObject};
-use crate::agent::options::{Repair, RepairMode};
+use crate::agent::options::Repair;
 
 /// Which failure of the pod's validation has to be looked after, if any: what tells it from others of the same pod. The
 /// first failure counts, whether the container was started again or not: a pod that never restarts (a Job's) has no other.
 pub(in crate::agent) fn failure(pod: &PodObject, repair: &Repair) -> Option<String> {
     let is_leaving = pod.metadata.deletion_timestamp.0;
-    // Rules cannot help a pod that is over.
-    let is_over = repair.mode == RepairMode::Repair && is_over(pod);
-    if is_leaving || is_over || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
+    if is_leaving || !has_sidecar(pod, repair) || !is_selected(pod, repair) {
         return None;
     }
     let ended = &pod.status.init_container_statuses.ended;
@@ -23,10 +21,6 @@ pub(in crate::agent) fn failure(pod: &PodObject, repair: &Repair) -> Option<Stri
         let end = ends.find(|end| is_the_failure(end, repair))?;
         Some(end.container_id.to_string())
     })
-}
-
-fn is_over(pod: &PodObject) -> bool {
-    matches!(&*pod.status.phase, "Failed" | "Succeeded")
 }
 
 fn has_sidecar(pod: &PodObject, repair: &Repair) -> bool {
@@ -63,7 +57,7 @@ impl Repair {
     /// What holds without flags.
     pub(in crate::agent) fn for_tests() -> Repair {
         Repair {
-            mode: RepairMode::Repair,
+            mode: crate::agent::options::RepairMode::Repair,
             label: ("k".into(), "v".into()),
             sidecar_annotation: "sidecar.istio.io/status".into(),
             init_container: "istio-validation".into(),
@@ -82,6 +76,7 @@ mod tests {
     use super::*;
     use crate::agent::api::bounded::Presence;
     use crate::agent::api::pod::{Annotations, Name};
+    use crate::agent::options::RepairMode;
 
     fn is_broken(pod: &PodObject, repair: &Repair) -> bool {
         failure(pod, repair).is_some()
@@ -118,11 +113,14 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_is_over_can_be_deleted_and_not_repaired() {
-        let mut over = pod(ended(126, ""), json!({}));
-        over.status.phase = Name::of("Failed");
-        assert!(!is_broken(&over, &repair()));
-        assert!(is_broken(&over, &Repair { mode: RepairMode::Delete, ..repair() }));
+    fn the_failure_of_a_pod_that_is_over_is_told_as_well() {
+        for phase in ["Failed", "Succeeded"] {
+            let mut over = pod(ended(126, ""), json!({}));
+            over.status.phase = Name::of(phase);
+            for mode in [RepairMode::Repair, RepairMode::Delete, RepairMode::Label] {
+                assert!(is_broken(&over, &Repair { mode, ..repair() }), "{phase} {mode:?}");
+            }
+        }
     }
 
     #[test]

@@ -45,6 +45,9 @@ const BATCH: usize = 64;
 /// Why a pod that never restarts its containers is not repaired.
 const NEVER_RESTARTS: &str = "with restartPolicy Never it does not start its containers again, so that rules would come \
                               too late. Its controller makes another pod; a pod without one has to be created anew";
+/// Why a pod that is over is not repaired.
+const OVER: &str = "it is over, and starts no container any more. Its controller makes another pod; a pod without one has \
+                    to be created anew";
 /// Why a static pod is not repaired.
 const STATIC: &str =
     "it stands for a static pod, whose processes have another UID, and only its author says which";
@@ -172,6 +175,7 @@ impl Repairs {
             }
             (Work::Broken { .. }, _) if pod.is_static => return Done::NothingToRepair(STATIC),
             (Work::Broken { .. }, _) if !pod.restarts => return Done::NothingToRepair(NEVER_RESTARTS),
+            (Work::Broken { .. }, _) if pod.stage == Stage::Over => return Done::NothingToRepair(OVER),
             (Work::Broken { .. } | Work::Reconcile, _) => Treatment::Mend,
             (Work::Look, _) => Treatment::MendIfUnused,
         };
