@@ -6,7 +6,6 @@
 #[path = "kubernetes/mod.rs"]
 mod kubernetes;
 
-use std::fs;
 use std::io::{self, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::sync::Arc;
@@ -104,13 +103,6 @@ fn hostile(name: &str, make: Enlarge) -> Value {
     pod
 }
 
-/// The most memory that the agent has had, in KiB.
-fn peak(agent: &Agent) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", agent.child.id())).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
-    line.trim_end_matches("kB").trim().parse().unwrap()
-}
-
 /// An API server whose list has twenty pods of a kind, and whose watch adds twenty more and an ordinary one. The pods are
 /// one text with other names: as values, they would take the test's own memory.
 fn server_of(make: Enlarge) -> Port {
@@ -170,7 +162,7 @@ fn twenty_pods_of_the_largest_size_fit_in_the_list_and_in_the_watch() {
         let agent = Agent::at(tempfile::tempdir().unwrap(), &server_of(make), &[]);
         wait_until(kind, || agent.knows("db", "uid-db") && agent.is_ready());
         wait_until(kind, || agent.metric("mesh_intercept_pods 41"));
-        let peak = peak(&agent);
+        let peak = agent.peak_memory();
         eprintln!("{kind}: {peak} KiB");
         assert!(peak < LIMIT, "{kind}: {peak} KiB");
     }
@@ -201,7 +193,7 @@ fn all_of_them_together_are_asked_for_at_once() {
     let of_labels = KINDS.iter().position(|(kind, _)| *kind == "labels").unwrap();
     let message = answers[of_labels]["error"]["message"].as_str().unwrap();
     assert!(message.contains("labels") && message.contains("bytes"), "{message}");
-    assert!(peak(&agent) < LIMIT, "{} KiB", peak(&agent));
+    assert!(agent.peak_memory() < LIMIT, "{} KiB", agent.peak_memory());
 }
 
 #[test]
@@ -227,7 +219,7 @@ fn a_pod_whose_facts_do_not_fit_is_read_from_the_api_server_when_it_is_asked_for
     }
     let asked = server.count(On::List) - lists;
     assert!(asked > 20 && asked < 150, "most are in memory: {asked} of 200 were read again");
-    assert!(peak(&agent) < LIMIT, "{} KiB", peak(&agent));
+    assert!(agent.peak_memory() < LIMIT, "{} KiB", agent.peak_memory());
     // Of a pod that has gone meanwhile, nothing is said.
     server.remove("tenant", "p-199");
     wait_until("the end is seen", || agent.metric("mesh_intercept_pods 199"));
@@ -244,6 +236,6 @@ fn pods_that_are_over_take_next_to_nothing() {
         server.put(pod);
     }
     let agent = Agent::following(&server);
-    eprintln!("1500 pods that are over: {} KiB", peak(&agent));
-    assert!(peak(&agent) < LIMIT / 4, "{} KiB", peak(&agent));
+    eprintln!("1500 pods that are over: {} KiB", agent.peak_memory());
+    assert!(agent.peak_memory() < LIMIT / 4, "{} KiB", agent.peak_memory());
 }

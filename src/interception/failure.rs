@@ -104,6 +104,19 @@ pub enum Failure {
 }
 
 impl Failure {
+    /// Returns `true` if more rules are there than may be read ([`kernel::System::may_read`]).
+    pub fn is_too_much(&self) -> bool {
+        use crate::backend::iptables::RestoreError;
+        let error = match self {
+            Failure::Kernel(error)
+            | Failure::Apply(ApplyError::Kernel(error) | ApplyError::Restore(RestoreError::Kernel(error))) => {
+                error
+            }
+            _ => return false,
+        };
+        matches!(error, kernel::Error::TooMuch(_))
+    }
+
     /// The exit code that says it.
     pub fn exit(&self) -> Exit {
         match self {

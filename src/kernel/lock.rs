@@ -15,6 +15,7 @@ use nix::errno::Errno;
 
 use super::netfilter::{self, ERROR, error_code};
 use super::netns::NamespaceError;
+use super::socket::{receive, send};
 use crate::netlink::{log, messages};
 
 /// The number of the log group. Rules of the pod that log to this group log to nobody meanwhile.
@@ -167,9 +168,9 @@ impl Waiting {
 
     fn ask(&mut self, request: impl FnOnce(u32) -> Vec<u8>) -> Result<Try, LockError> {
         self.sequence += 1;
-        self.socket.send(&request(self.sequence), 0).map_err(LockError::Refused)?;
+        send(&self.socket, &request(self.sequence)).map_err(LockError::Refused)?;
         loop {
-            let received = netfilter::receive(&self.socket).map_err(LockError::Refused)?;
+            let received = receive(&self.socket).map_err(LockError::Refused)?;
             // A packet that a rule logs to the group may come before the answer.
             let answer = messages(&received).find(|it| it.kind == ERROR && it.sequence == self.sequence);
             if let Some(answer) = answer {

@@ -3,6 +3,7 @@
 mod addresses;
 pub mod cable;
 pub mod capabilities;
+mod dump;
 mod far_end;
 pub mod files;
 pub mod lock;
@@ -13,6 +14,7 @@ pub mod programs;
 #[cfg(test)]
 pub(crate) mod recording;
 mod routing;
+mod socket;
 pub mod sockets;
 mod system;
 
@@ -37,10 +39,10 @@ pub trait Kernel {
     /// When the kernel does not answer.
     fn addresses(&mut self) -> Result<Vec<IpAddr>, Error>;
 
-    /// Every chain that nf_tables has in the namespace.
+    /// Every chain that nf_tables has in the namespace, as they are at one moment.
     ///
     /// # Errors
-    /// When the kernel has no nf_tables, or does not answer.
+    /// When the kernel has no nf_tables, does not answer, or the rules never stand still.
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error>;
 
     /// Which generation of rules nf_tables has in force: every transaction begins another one.
@@ -224,6 +226,9 @@ pub enum Error {
     /// The rules changed while they were read.
     #[error("the rules changed while they were read")]
     Changed,
+    /// There is more than is read.
+    #[error("the network namespace holds more {0} than are read: another program has put them there")]
+    TooMuch(String),
     /// The network namespace to work in is of no use.
     #[error(transparent)]
     Namespace(#[from] netns::NamespaceError),

@@ -1,12 +1,13 @@
 //! Netfilter's netlink sockets, and what nf_tables answers on them.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::os::fd::AsFd;
 
-use netlink_sys::{Socket, SocketAddr, protocols::NETLINK_NETFILTER};
+use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::{Error, ListedChain, Refused};
+use super::socket::{receive, send};
+use super::{Error, ListedChain, Refused, socket};
 use crate::netlink::{self, Attributes, Batch, FAMILY_ANY, Received, flag, message};
 
 /// `NLMSG_ERROR` and `NLMSG_DONE` (linux/netlink.h).
@@ -14,6 +15,12 @@ pub(super) const ERROR: u16 = 2;
 const DONE: u16 = 3;
 /// What a failed listing was about.
 const READING: &str = "list what nf_tables holds";
+/// What a listing that is longer than the caller allows was about.
+const RULES: &str = "rules in nf_tables";
+/// How often a listing is asked for anew when changes interrupt it.
+const ATTEMPTS: usize = 50;
+/// What an answer takes in memory besides its bytes, about.
+const ANSWER: usize = 64;
 /// What the kernel's socket buffers take without being asked (net.core.wmem_default, less its overhead).
 const DEFAULT_SEND_BUFFER: usize = 100 * 1024;
 /// Room for the errors of a batch in which many messages are wrong.
@@ -30,36 +37,56 @@ impl Netfilter {
     /// Opens the socket.
     ///
     /// # Errors
-    /// When the kernel has no netfilter netlink.
+    /// [`Error::NoNfTables`] if the kernel has no netfilter netlink, [`Error::Netlink`] if it has and opens no socket.
     pub fn open() -> Result<Netfilter, Error> {
-        let socket = connect().map_err(Error::NoNfTables)?;
+        use nix::libc::{EAFNOSUPPORT, EPROTONOSUPPORT};
+        let socket = connect().map_err(|source| match source.raw_os_error() {
+            Some(EPROTONOSUPPORT | EAFNOSUPPORT) => Error::NoNfTables(source),
+            _ => Error::Netlink { doing: "open a socket".to_owned(), source },
+        })?;
         Ok(Netfilter { socket, sequence: 0 })
     }
 
-    /// Lists every chain of every family.
+    /// Lists every chain of every family, as they are at one moment, in at most so many bytes.
     ///
     /// # Errors
-    /// When the kernel does not know nf_tables, or does not answer.
-    pub fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
-        let mut chains = Vec::new();
-        self.dump(message::GET_CHAIN, FAMILY_ANY, &Attributes::default(), |answer| {
-            chains.extend(ListedChain::read(answer.payload));
-        })?;
-        Ok(chains)
+    /// As of [`Netfilter::list`].
+    pub fn chains(&mut self, most: &mut usize) -> Result<Vec<ListedChain>, Error> {
+        for _ in 1..ATTEMPTS {
+            match self.list(message::GET_CHAIN, FAMILY_ANY, &Attributes::default(), most) {
+                Err(Error::Changed) => *self = Netfilter::open()?,
+                listed => return Ok(listed?.iter().filter_map(|chain| ListedChain::read(chain)).collect()),
+            }
+        }
+        Err(Error::Changed)
     }
 
-    /// Lists what nf_tables has of a kind.
+    /// Lists what nf_tables has of a kind. `most` is the number of bytes that may be kept, and is lessened by what was.
     ///
     /// # Errors
-    /// When the kernel does not know nf_tables or does not answer, or when the rules changed meanwhile.
-    pub fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error> {
+    /// [`Error::NoNfTables`] if the kernel does not know nf_tables, [`Error::Netlink`] if it does not answer,
+    /// [`Error::Changed`] if the rules changed meanwhile, [`Error::TooMuch`] if the answer is too long.
+    pub fn list(
+        &mut self,
+        kind: u8,
+        family: u8,
+        attributes: &Attributes,
+        most: &mut usize,
+    ) -> Result<Vec<Vec<u8>>, Error> {
         let mut answers = Vec::new();
-        let mut interrupted = false;
-        self.dump(kind, family, attributes, |answer| {
-            interrupted |= answer.flags & flag::INTERRUPTED != 0;
+        let mut is_interrupted = false;
+        self.ask(flag::DUMP, kind, family, attributes, |answer| {
+            // The kernel says with the item, or with the end of the listing, that a change came in between.
+            is_interrupted |= answer.flags & flag::INTERRUPTED != 0;
+            if answer.kind == DONE {
+                return Ok(());
+            }
+            let size = answer.payload.len() + ANSWER;
+            *most = most.checked_sub(size).ok_or_else(|| Error::TooMuch(RULES.to_owned()))?;
             answers.push(answer.payload.to_vec());
+            Ok(())
         })?;
-        if interrupted { Err(Error::Changed) } else { Ok(answers) }
+        if is_interrupted { Err(Error::Changed) } else { Ok(answers) }
     }
 
     /// Which generation of rules is in force: every transaction begins another one.
@@ -72,6 +99,7 @@ impl Netfilter {
         let mut generation = None;
         self.ask(flag::ACK, message::GET_GENERATION, FAMILY_ANY, &Attributes::default(), |answer| {
             generation = netlink::attribute(answer.payload, ID).and_then(netlink::number);
+            Ok(())
         })?;
         let silent = || io::Error::other("the kernel does not say which generation of rules is in force");
         generation.ok_or_else(|| Error::Netlink { doing: READING.to_owned(), source: silent() })
@@ -92,7 +120,7 @@ impl Netfilter {
             let _ = forced.or_else(|_| setsockopt(&self.socket.as_fd(), sockopt::SndBuf, &room));
             let _ = setsockopt(&self.socket.as_fd(), sockopt::RcvBufForce, &RECEIVE_BUFFER);
         }
-        self.socket.send(bytes, 0).map_err(|source| match source.raw_os_error() {
+        send(&self.socket, bytes).map_err(|source| match source.raw_os_error() {
             Some(nix::libc::EMSGSIZE) => refused(
                 &format!(
                     "{} bytes at once (shorten the lists, or raise net.core.wmem_max on the node)",
@@ -121,52 +149,42 @@ impl Netfilter {
         }
     }
 
-    fn dump(
-        &mut self,
-        kind: u8,
-        family: u8,
-        attributes: &Attributes,
-        each: impl FnMut(Received<'_>),
-    ) -> Result<(), Error> {
-        self.ask(flag::DUMP, kind, family, attributes, each)
-    }
-
-    /// Asks, and hands over every answer. The kernel says when a change came in between (`NLM_F_DUMP_INTR`); a listing
-    /// that is not of one moment still names everything that was there throughout.
+    /// Asks, and hands over every answer, the end of a listing as well.
     fn ask(
         &mut self,
         flags: u16,
         kind: u8,
         family: u8,
         attributes: &Attributes,
-        mut each: impl FnMut(Received<'_>),
+        mut each: impl FnMut(Received<'_>) -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let failed = |source: io::Error| match source.raw_os_error() {
-            Some(nix::libc::EOPNOTSUPP | nix::libc::EINVAL | nix::libc::EPROTONOSUPPORT) => {
-                Error::NoNfTables(source)
-            }
-            // Something that was listed a moment ago is gone, or the kernel had more to say than the socket could hold.
-            Some(nix::libc::ENOENT | nix::libc::ENOBUFS) => Error::Changed,
-            _ => Error::Netlink { doing: READING.to_owned(), source },
+        use nix::libc::{EINVAL, ENOBUFS, ENOENT, EOPNOTSUPP};
+        let failed = |source: io::Error| Error::Netlink { doing: READING.to_owned(), source };
+        let refused = |code: i32| match code {
+            // nfnetlink does not know the subsystem, after it has tried to load the module (nfnetlink_rcv_msg).
+            EOPNOTSUPP | EINVAL => Error::NoNfTables(io::Error::from_raw_os_error(code)),
+            // What was listed a moment ago is gone.
+            ENOENT => Error::Changed,
+            _ => failed(io::Error::from_raw_os_error(code)),
         };
         self.sequence += 1;
         let request = netlink::request(kind, flags, family, self.sequence, attributes);
-        self.socket.send(&request, 0).map_err(failed)?;
+        send(&self.socket, &request).map_err(failed)?;
         loop {
-            let received = receive(&self.socket).map_err(failed)?;
+            let received = receive(&self.socket).map_err(|source| match source.raw_os_error() {
+                // The kernel had more to say than the socket could hold.
+                Some(ENOBUFS) => Error::Changed,
+                _ => failed(source),
+            })?;
             for answer in netlink::messages(&received) {
                 match answer.kind {
                     _ if answer.sequence != self.sequence => continue,
-                    DONE => return Ok(()),
+                    DONE => return each(answer),
                     ERROR => {
                         let code = error_code(answer.payload);
-                        return if code == 0 {
-                            Ok(())
-                        } else {
-                            Err(failed(io::Error::from_raw_os_error(code)))
-                        };
+                        return if code == 0 { Ok(()) } else { Err(refused(code)) };
                     }
-                    _ => each(answer),
+                    _ => each(answer)?,
                 }
             }
         }
@@ -175,20 +193,7 @@ impl Netfilter {
 
 /// A socket to the kernel's netfilter, in the network namespace that the calling thread is in.
 pub(super) fn connect() -> io::Result<Socket> {
-    let mut socket = Socket::new(NETLINK_NETFILTER)?;
-    socket.bind_auto()?;
-    socket.connect(&SocketAddr::new(0, 0))?;
-    Ok(socket)
-}
-
-/// What the kernel sends next.
-pub(super) fn receive(socket: &Socket) -> io::Result<Vec<u8>> {
-    loop {
-        match socket.recv_from_full() {
-            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
-            received => return received.map(|(bytes, _)| bytes),
-        }
-    }
+    socket::connect(NETLINK_NETFILTER)
 }
 
 /// The error number of an answer; 0 when all went well.

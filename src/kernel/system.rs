@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::lock::{LockError, NamespaceLock, Waiting};
 use super::netfilter::Netfilter;
 use super::netns::Namespace;
-use super::routing::Rtnetlink;
+use super::routing::{self, Rtnetlink};
 use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
 use crate::config::families::Family;
 use crate::faults;
@@ -15,11 +15,17 @@ use crate::netlink::{Attributes, Batch};
 
 /// The kernel of this machine, in the network namespace that the process is in when each socket is first needed, or in
 /// another one.
-#[derive(Default)]
 pub struct System {
     netfilter: Option<Netfilter>,
     rtnetlink: Option<Rtnetlink>,
     elsewhere: Option<Namespace>,
+    most: usize,
+}
+
+impl Default for System {
+    fn default() -> System {
+        System { netfilter: None, rtnetlink: None, elsewhere: None, most: usize::MAX }
+    }
 }
 
 impl System {
@@ -28,6 +34,12 @@ impl System {
     #[must_use]
     pub fn inside(namespace: Namespace) -> System {
         System { elsewhere: Some(namespace), ..System::default() }
+    }
+
+    /// Reads at most so many bytes of rules from here on, and fails with [`Error::TooMuch`] where there are more. Without a
+    /// bound, everything is read.
+    pub fn may_read(&mut self, bytes: usize) {
+        self.most = bytes;
     }
 
     /// Waits until no other run changes the namespace. The lock is `None` where it cannot be had by anybody, or not by this
@@ -62,13 +74,21 @@ impl System {
         Ok(self.netfilter.insert(open))
     }
 
-    fn rtnetlink(&mut self) -> Result<&Rtnetlink, Error> {
+    /// Changes routes, policy rules or addresses, and looks at those that are there, which takes a socket of its own in the
+    /// same namespace.
+    fn change_routing(
+        &mut self,
+        change: impl FnOnce(&Rtnetlink) -> Result<bool, Error>,
+    ) -> Result<bool, Error> {
         let failed = |source| Error::Netlink { doing: "open a routing socket".to_owned(), source };
         let open = match self.rtnetlink.take() {
             Some(rtnetlink) => rtnetlink,
             None => self.there(|| Rtnetlink::open().map_err(failed))?,
         };
-        Ok(self.rtnetlink.insert(open))
+        let changed = self.there(|| change(&open));
+        // What is undone after a failure must not go over a connection that is dead.
+        self.rtnetlink = changed.is_ok().then_some(open);
+        changed
     }
 }
 
@@ -78,7 +98,9 @@ impl Kernel for System {
     }
 
     fn chains(&mut self) -> Result<Vec<ListedChain>, Error> {
-        let result = self.netfilter()?.chains();
+        let mut most = self.most;
+        let result = self.netfilter()?.chains(&mut most);
+        self.most = most;
         if result.is_err() {
             self.netfilter = None;
         }
@@ -86,11 +108,17 @@ impl Kernel for System {
     }
 
     fn generation(&mut self) -> Result<u32, Error> {
-        self.netfilter()?.generation()
+        let result = self.netfilter()?.generation();
+        if result.is_err() {
+            self.netfilter = None;
+        }
+        result
     }
 
     fn list(&mut self, kind: u8, family: u8, attributes: &Attributes) -> Result<Vec<Vec<u8>>, Error> {
-        let result = self.netfilter()?.list(kind, family, attributes);
+        let mut most = self.most;
+        let result = self.netfilter()?.list(kind, family, attributes, &mut most);
+        self.most = most;
         if result.is_err() {
             self.netfilter = None;
         }
@@ -102,7 +130,7 @@ impl Kernel for System {
     }
 
     fn routing(&mut self) -> Result<Vec<RoutingItem>, Error> {
-        self.rtnetlink()?.list()
+        self.there(routing::list)
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), Refused> {
@@ -147,11 +175,11 @@ impl Kernel for System {
     }
 
     fn add(&mut self, item: &RoutingItem) -> Result<bool, Error> {
-        self.rtnetlink()?.add(item)
+        self.change_routing(|rtnetlink| rtnetlink.add(item))
     }
 
     fn remove(&mut self, item: &RoutingItem) -> Result<bool, Error> {
-        self.rtnetlink()?.remove(item)
+        self.change_routing(|rtnetlink| rtnetlink.remove(item))
     }
 
     fn run(&mut self, program: &str, arguments: &[&str], input: &str) -> Result<Finished, Error> {

@@ -139,7 +139,9 @@ const SHOWN: usize = 20;
 /// What differs, line by line: `+` should be there, `-` should not.
 impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for place in self.places.iter().filter(|place| place.fate != Fate::Untouched) {
+        let places = self.places.iter().filter(|place| place.fate != Fate::Untouched);
+        let more = places.clone().count().saturating_sub(SHOWN);
+        for place in places.take(SHOWN) {
             writeln!(out, "{}:", place.place)?;
             let different = place.lines.iter().filter(|line| line.change != Change::Same);
             for line in different.clone().take(SHOWN) {
@@ -153,7 +155,10 @@ impl fmt::Display for Difference {
                 _ => {}
             }
         }
-        Ok(())
+        match more {
+            0 => Ok(()),
+            more => writeln!(out, "and {more} more places"),
+        }
     }
 }
 

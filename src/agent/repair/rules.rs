@@ -1,5 +1,7 @@
 //! Sees to it that a pod has its rules, with the engine that the plugin uses.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::namespace::ProcessError;
 use crate::agent::api::Trouble;
 use crate::agent::facts::TooLarge;
@@ -8,10 +10,19 @@ use crate::cni::decision::{Decision, Reason, by_facts};
 use crate::cni::interception::Node;
 use crate::cni::pod::PodFacts;
 use crate::config::problem::Problems;
-use crate::interception::Failure;
+use crate::interception::{Failure, Interception};
 use crate::kernel::System;
 use crate::kernel::netns::Namespace;
 use crate::verify::compare::Difference;
+
+/// The bytes of a pod's rules that are read without waiting: those of some hundred CIDRs take less.
+const USUAL: usize = 256 * 1024;
+/// The bytes of a pod's rules that are read at most in one look. A pod with CAP_NET_ADMIN can have any number of rules;
+/// what its annotations ask for, which 256 KiB bound all together, takes less. The time that the kernel takes to list a
+/// set grows with the square of its elements.
+const MOST: usize = 3 * 1024 * 1024;
+/// Held while more than [`USUAL`] is read: of one pod at a time, so that the memory for it is bounded.
+static LARGE_RULE_SETS: Mutex<()> = Mutex::new(());
 
 /// What is done about a pod whose rules are missing or different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,24 +111,42 @@ pub(super) fn treat(
     }
     let Some(mut rules) = node.rules_of(facts)? else { return Ok(State::LeftAlone(Reason::ModeNone)) };
     let mut kernel = System::inside(namespace.ok_or(RepairError::NoProcess)?);
-    let mut look = || -> Result<State, RepairError> {
-        if treatment == Treatment::MendIfUnused {
-            if rules.is_any_installed(&mut kernel)? {
-                return Ok(State::Present);
-            }
-            if pod.stage != Stage::Initialising {
-                return Ok(State::Missing);
-            }
-        } else if rules.compare(&mut kernel)?.difference.is_none() {
-            return Ok(State::Right);
+    let is_starting = pod.stage == Stage::Initialising;
+    let state = match look(&mut rules, &mut kernel, treatment, is_starting, USUAL) {
+        Err(RepairError::Rules(failure)) if failure.is_too_much() => {
+            let _one_at_a_time = LARGE_RULE_SETS.lock().unwrap_or_else(PoisonError::into_inner);
+            look(&mut rules, &mut kernel, treatment, is_starting, MOST)
         }
-        rules.install(&mut kernel)?;
-        let left = rules.compare(&mut kernel)?.difference;
-        if left.is_none() { Ok(State::Mended) } else { Err(RepairError::Fought(left)) }
+        state => state,
     };
-    let state = look();
     warnings.append(&mut rules.warned);
     state
+}
+
+/// Compares and treats. Each step reads at most so many bytes of the pod's rules.
+fn look(
+    rules: &mut Interception,
+    kernel: &mut System,
+    treatment: Treatment,
+    is_starting: bool,
+    most: usize,
+) -> Result<State, RepairError> {
+    kernel.may_read(most);
+    if treatment == Treatment::MendIfUnused {
+        if rules.is_any_installed(kernel)? {
+            return Ok(State::Present);
+        }
+        if !is_starting {
+            return Ok(State::Missing);
+        }
+    } else if rules.compare(kernel)?.difference.is_none() {
+        return Ok(State::Right);
+    }
+    kernel.may_read(most);
+    rules.install(kernel)?;
+    kernel.may_read(most);
+    let left = rules.compare(kernel)?.difference;
+    if left.is_none() { Ok(State::Mended) } else { Err(RepairError::Fought(left)) }
 }
 
 /// Why the pod is to have no rules, if so.
