@@ -10,6 +10,7 @@ mod common;
 mod document;
 mod flags;
 mod logs;
+mod ports;
 mod run;
 mod shell;
 

@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 import kubernetes_validate
+import policy
 import yaml
 from rendering import DEPLOY, HERE, TOP, Failed, Renderer, differences, identity, objects, ordered, run, setting
 
@@ -31,6 +32,8 @@ COMPONENTS = {
     "apparmor-annotation": ["appArmor=annotation"],
     "network-policy": ["networkPolicy.enabled=true"],
 }
+# Components of the admission policy, and whether applications have to name their ids with it.
+POLICY_COMPONENTS = {"warn": False, "explicit-ids": True}
 # What the chart has to refuse.
 BAD_VALUES = [
     ["nosuch=1"],
@@ -53,7 +56,7 @@ class Check(Renderer):
         super().__init__(tools, deploy)
         self.problems = []
         self.seen = set()
-        self.counts = {"validated": 0, "compared": 0, "refused": 0}
+        self.counts = {"validated": 0, "compared": 0, "refused": 0, "judged": 0}
 
     def problem(self, where, text):
         self.problems.append(f"{where}: {text}")
@@ -199,6 +202,27 @@ class Check(Renderer):
             }
             return self.kustomization(content, [HERE / "injected-pod.yaml"])[0]
 
+    def policy(self):
+        """The admission policy, and what it says about a table of pods."""
+        self.named("policy", "policy/components", POLICY_COMPONENTS)
+        rendered = self.kustomize(self.deploy / "policy")
+        self.admission("policy", rendered)
+        for name, explicit in POLICY_COMPONENTS.items():
+            self.admission(f"policy/components/{name}", self.policy_with(name), explicit)
+
+    def policy_with(self, component):
+        return self.kustomization({"resources": ["policy"], "components": [f"policy/components/{component}"]})
+
+    def admission(self, where, rendered, explicit=False):
+        self.validate(where, rendered, VERSIONS)
+        actions = policy.Policy(rendered).binding["validationActions"]
+        if (actions == ["Deny"]) == where.endswith("/warn"):
+            self.problem(where, f"has the actions {actions}")
+        _, cases = policy.cases()
+        self.counts["judged"] += len(cases)
+        for text in policy.problems(policy.Policy(rendered), explicit):
+            self.problem(where, text)
+
     def documented(self):
         """The commands of the documents about these files, as far as they need no cluster."""
         for document in [TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))]:
@@ -219,7 +243,7 @@ class Check(Renderer):
 
     def all(self):
         for step in (self.base, self.overlays, self.components, self.values, self.bad_values, self.image_value,
-                     self.workloads, self.template, self.documented):
+                     self.workloads, self.template, self.policy, self.documented):
             self.step(step)
 
     def step(self, step, *arguments):

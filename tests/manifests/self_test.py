@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import policy_mutations
 from check import OLD_VERSIONS, Check
 from rendering import DEPLOY
 
@@ -24,6 +25,11 @@ BREAKAGES = [
      "takes .*nosuch"),
     ("init/istiod-values.yaml", "registry.example/mesh-intercept:0.1.0", "mesh-intercept", ["image_value"], "slash"),
     ("init/istiod-template-values.yaml", "[NET_ADMIN]", "[NET_ADMIN, NET_RAW]", ["template"], "NET_RAW"),
+    ("policy/policy.yaml", 'runAsUser.orValue(variables.podUser) in', 'runAsUser.orValue(-1) in', ["policy"],
+     "proxy's user, of the pod"),
+    ("policy/policy.yaml", "set runAsUser to", "set runAsUsers to", ["policy"], "set runAsUsers to"),
+    ("policy/policy.yaml", "failurePolicy", "failPolicy", ["policy"], "failPolicy"),
+    ("policy/components/warn/kustomization.yaml", "[Warn, Audit]", "[Deny]", ["policy"], "actions"),
     ("init/kustomization.yaml", "Deployment|StatefulSet", "Deployment", ["workloads"], "StatefulSet"),
 ]
 
@@ -51,9 +57,18 @@ def self_test(tools):
     return missed
 
 
+def weakened_policies(tools):
+    """Each weakening of the admission policy has to be told by its pods: their number, and those that are not."""
+    return policy_mutations.unnoticed(Check(tools, DEPLOY).policy_with("explicit-ids"), explicit=True)
+
+
 if __name__ == "__main__":
-    problems = self_test(Path(sys.argv[1]).resolve())
+    folder = Path(sys.argv[1]).resolve()
+    problems = self_test(folder)
     print(f"{len(BREAKAGES) + 1} breakages of it were looked for, {len(problems)} were missed")
+    count, unnoticed = weakened_policies(folder)
+    print(f"{count} weakened policies were shown the pods, {len(unnoticed)} were not told")
+    problems += [f"policy, weakened and not told: {what}" for what in unnoticed]
     for problem in problems:
         print(problem, file=sys.stderr)
     sys.exit(1 if problems else 0)
