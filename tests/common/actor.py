@@ -37,7 +37,7 @@ def listen(spec):
         listener.setsockopt(*asked, 1)
     listener.bind((spec["address"], spec["port"]))
     if spec["protocol"] == "tcp":
-        listener.listen(64)
+        listener.listen(1024)
     return listener
 
 
@@ -63,8 +63,7 @@ def answer_datagram(listener, name):
     listener.sendmsg([("%s||%s" % (name, client[0])).encode()], [(level, kind, address)], 0, client)
 
 
-def serve():
-    specs = [json.loads(line) for line in sys.stdin]
+def serve(specs):
     listeners = {}
     for spec in specs:
         listeners[listen(spec)] = spec
@@ -112,8 +111,9 @@ def ask_one(question):
             return "error: %s" % error.strerror
 
 
-if sys.argv[1] == "serve":
-    serve()
-else:
-    for line in sys.stdin:
-        print(ask_one(json.loads(line)), flush=True)
+if __name__ == "__main__":
+    if sys.argv[1] == "serve":
+        serve([json.loads(line) for line in sys.stdin])
+    else:
+        for line in sys.stdin:
+            print(ask_one(json.loads(line)), flush=True)

@@ -105,11 +105,12 @@ def ask(questions, patience):
     return answers
 
 
-print("ready", flush=True)
-for line in sys.stdin:
-    if line == "forget\n":
-        forget_connections()
-        print("done", flush=True)
-    else:
-        batch = json.loads(line)
-        print(json.dumps(ask(batch["questions"], batch["patience"])), flush=True)
+if __name__ == "__main__":
+    print("ready", flush=True)
+    for line in sys.stdin:
+        if line == "forget\n":
+            forget_connections()
+            print("done", flush=True)
+        else:
+            batch = json.loads(line)
+            print(json.dumps(ask(batch["questions"], batch["patience"])), flush=True)
