@@ -18,6 +18,11 @@ PHASE_FLAGS = {FIRST: "", AGAIN: "", REPLACEMENT: "--reconcile", CLEANUP: "--cle
 # What the sidecar injector writes.
 FLAGS = ["-p", "15001", "-z", "15006", "-u", "1337", "-m", "REDIRECT", "-i", "*", "-b", "*",
          "-d", "15090,15021,15081,9191,15020", "--log_output_level=default:info"]
+# What `--peer istio` stands for. Left alone, it tries the variants of iptables, and a second run finds what was tried.
+ISTIO = "istio"
+ISTIO_BACKENDS = {"istio-iptables, native nftables": "--native-nftables",
+                  "istio-iptables, iptables-nft": "--force-iptables-binary nft",
+                  "istio-iptables, iptables-legacy": "--force-iptables-binary legacy"}
 LONGEST_ARGUMENT = 128 * 1024 - 1  # bytes: MAX_ARG_STRLEN of the kernel
 
 
@@ -33,6 +38,18 @@ def find(program):
     if not path:
         sys.exit("%s is not installed, or no program: see scripts/setup --bench" % program)
     return os.path.abspath(path)
+
+
+def with_istio(peers):
+    """The peers, each as NAME=COMMAND."""
+    if ISTIO not in peers:
+        return peers
+    built = subprocess.run([os.path.join(TOP, "scripts", "peers")], stdout=subprocess.PIPE, text=True, check=False)
+    if built.returncode:
+        sys.exit("scripts/peers has failed: see above")
+    program = shlex.quote(built.stdout.strip())
+    istio = ["%s=%s %s {phase} {flags}" % (name, program, flags) for name, flags in ISTIO_BACKENDS.items()]
+    return [peer for peer in peers if peer != ISTIO] + istio
 
 
 class Ranges:

@@ -7,7 +7,7 @@ import sys
 import tempfile
 
 from benchmark import apply, connect, instructions, pods, ranges, report, summary, tables
-from benchmark.candidates import newest_build
+from benchmark.candidates import ISTIO, newest_build, with_istio
 
 SUBJECTS = {"apply": apply, "ranges": ranges, "connect": connect, "pods": pods}
 # How often, by default and with --quick.
@@ -28,9 +28,11 @@ def numbers(text):
 
 
 def peer(text):
+    if text == ISTIO:
+        return text
     name, _, command = text.partition("=")
     if not name or not command.strip():
-        raise argparse.ArgumentTypeError("a peer is NAME=COMMAND")
+        raise argparse.ArgumentTypeError("a peer is NAME=COMMAND, or istio")
     return text
 
 
@@ -48,7 +50,7 @@ def parse(description):
     parser.add_argument("--quick", action="store_true", help="few runs of few sizes: does it work?")
     parser.add_argument("--alone", action="store_true", help="without another namespace that has NAT rules")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--peer", type=peer, action="append", default=[], metavar="NAME=COMMAND",
+    parser.add_argument("--peer", type=peer, action="append", default=[], metavar="NAME=COMMAND|istio",
                         help="measure this as well")
     parser.add_argument("--binary", help="the program [the newest release build]")
     parser.add_argument("--write", action="store_true", help="with instructions: keep the counts as the baseline")
@@ -97,6 +99,7 @@ def main(description):
     if options.subject == "instructions":
         return instructions.run(options.write)
     options.binary = os.path.abspath(options.binary or newest_build())
+    options.peer = with_istio(options.peer)
     with tempfile.TemporaryDirectory() as folder:
         names = SUBJECTS if options.subject == "all" else [options.subject]
         results = [measure(name, options, folder) for name in names]

@@ -7,7 +7,8 @@ LEFT, RIGHT, TOP, BOTTOM = 62, 246, 66, 52
 LABEL_HEIGHT = 17
 # Distinguishable also without red or green; the second of each pair is for a dark background.
 COLOURS = [("#0072b2", "#56b4e9"), ("#d55e00", "#ff8a3d"), ("#a5528a", "#e29bc8"), ("#007a5a", "#2fc295"),
-           ("#8a6d00", "#e0b83a"), ("#5b5b5b", "#b0b0b0"), ("#7a3b00", "#d39b63")]
+           ("#8a6d00", "#e0b83a"), ("#5b5b5b", "#b0b0b0"), ("#7a3b00", "#d39b63"),
+           ("#c2185b", "#ff7aa8"), ("#3f51b5", "#9fa8ff"), ("#4a7c00", "#a6d94a")]
 FONTS = "-apple-system, Segoe UI, Noto Sans, DejaVu Sans, Helvetica, Arial, sans-serif"
 STYLE = """
 .card { fill: #ffffff; stroke: #d8dee4 }

@@ -1,5 +1,5 @@
 """Results as tables in Markdown, which people can read on a terminal as well."""
-from benchmark.candidates import TRUE
+from benchmark.candidates import AGAIN, CLEANUP, FIRST, ISTIO_BACKENDS, OURS, REPLACEMENT, TRUE
 
 
 def table(head, rows):
@@ -23,13 +23,39 @@ def milliseconds(row):
     return "%s (%s to %s)" % tuple(digits(row[name + "_us"] / 1000) for name in ("median", "q1", "q3"))
 
 
+def row_of(result, command, phase):
+    return next((row for row in result["rows"] if (row["command"], row["phase"]) == (command, phase)), None)
+
+
+def ratio(row, ours, key):
+    return digits(row[key] / ours[key])
+
+
+def next_to_istio(result):
+    """How many times what mesh-intercept takes, and what is started; None when istio-iptables was not measured."""
+    phases = (FIRST, AGAIN, REPLACEMENT, CLEANUP)
+    head = ["x " + OURS, *phases, "first: CPU", "first: memory", "programs of each"]
+    rows = []
+    for name in (OURS, *ISTIO_BACKENDS):
+        measured = [row_of(result, name, phase) for phase in phases]
+        if None in measured:
+            return None
+        ours = [row_of(result, OURS, phase) for phase in phases]
+        rows.append([name, *(ratio(row, own, "median_us") for row, own in zip(measured, ours)),
+                     ratio(measured[0], ours[0], "cpu_us"), ratio(measured[0], ours[0], "peak_kib"),
+                     ", ".join(str(row["programs"]) for row in measured)])
+    return table(head, rows)
+
+
 def apply(result):
-    head = ["", "ms (quartiles)", "lowest", "p90", "x `%s`" % TRUE, "CPU ms", "peak MiB", "programs", "system calls"]
+    head = ["", "ms (quartiles)", "lowest", "p90", "x `%s`" % TRUE, "x " + OURS, "CPU ms", "peak MiB", "programs",
+            "system calls"]
     parts = []
     for phase in dict.fromkeys(row["phase"] for row in result["rows"]):
+        ours = row_of(result, OURS, phase)
         rows = [[row["command"], milliseconds(row), digits(row["min_us"] / 1000), digits(row["p90_us"] / 1000),
-                 "%.2f" % row["times_true"], digits(row["cpu_us"] / 1000), "%.1f" % (row["peak_kib"] / 1024),
-                 str(row["programs"]), "{:,}".format(row["system_calls"])]
+                 "%.2f" % row["times_true"], ratio(row, ours, "median_us"), digits(row["cpu_us"] / 1000),
+                 "%.1f" % (row["peak_kib"] / 1024), str(row["programs"]), "{:,}".format(row["system_calls"])]
                 for row in result["rows"] if row["phase"] == phase]
         parts.append("**%s**\n\n%s" % (phase.capitalize(), table(head, rows)))
     return "\n\n".join(parts)
@@ -66,8 +92,11 @@ def pods(result):
             + by("pods", "pods at once", result, lambda row: digits(row["median_us"] / 1000), slowest))
 
 
+def source(result):
+    return "`%s` (%s; load %s when it began)" % (result["command"], result["machine"], result["load"])
+
+
 def text(result):
     """What was run where, and the table."""
     tables = {"apply": apply, "ranges": ranges, "connect": connect, "pods": pods}
-    return "`%s` (%s; load %s when it began)\n\n%s" % (
-        result["command"], result["machine"], result["load"], tables[result["subject"]](result))
+    return "%s\n\n%s" % (source(result), tables[result["subject"]](result))
