@@ -60,7 +60,7 @@ fn flags() -> String {
     let mut text = "# Flags\n\n\
         Every flag with its variables and its default; `tests/reference.rs` makes this page of the table in \
         `src/config/settings.rs`.\n\
-        A flag beats its variables, the first variable that is set counts, the last of a repeated flag counts. Lists are \
+        A flag beats its variables, of several variables the first that is set counts, in the order of istio (a warning names what contradicts it), the last of a repeated flag counts. Lists are \
         comma\nseparated; `@FILE` and `@-` stand for the content of a file or of standard input. A switch alone means \
         `true`.\n"
         .to_owned();

@@ -29,12 +29,16 @@ pub(super) fn prepare(mut settings: Settings, mut problems: Problems) -> Result<
     capabilities::switch_on().map_err(|error| finish(Err(error.into())))?;
     phases.end("parse");
     let is_configured = settings.gives_any(CONFIGURATION);
-    Ok(Interception {
+    let mut run = Interception {
         is_configured,
         gives_up_privileges: true,
         phases,
         ..Interception::new(config, options)
-    })
+    };
+    for contradiction in settings.contradictions() {
+        run.warn(contradiction.to_string());
+    }
+    Ok(run)
 }
 
 /// Logs what is going to be applied.

@@ -18,6 +18,7 @@ pub mod problem;
 mod question;
 mod reader;
 pub mod resolvers;
+mod services;
 pub mod settings;
 pub mod typed;
 pub mod values;
@@ -249,7 +250,8 @@ fn owner_groups(reader: &mut Reader<'_>, accounts: &dyn Accounts) -> OwnerGroups
     let included: Vec<Gid> = reader.list(&settings::OWNER_GROUPS, |item| Gid::parse(alone(item)?, accounts));
     let count = lists::items(&typed.text).count();
     if count == 0 {
-        reader.fault(&typed, &typed.text, "no group in the list: write * for all groups");
+        let reason = "no group in the list, so that nothing outbound would be redirected: write * for all groups, or unset it";
+        reader.fault(&typed, &typed.text, reason);
     } else if count > MOST_OWNER_GROUPS {
         let reason = format!("{count} groups are too many: at most {MOST_OWNER_GROUPS} can be included");
         reader.fault(&typed, &typed.text, &reason);

@@ -11,7 +11,7 @@ use super::ports::Port;
 use super::problem::Problems;
 use super::reader::Reader;
 use super::settings;
-use super::typed::Settings;
+use super::typed::{Origin, Settings};
 use super::values;
 
 /// What programs the rules.
@@ -225,6 +225,9 @@ fn backend(reader: &mut Reader<'_>) -> BackendChoice {
 
 fn path(reader: &mut Reader<'_>, setting: &settings::Setting) -> Option<PathBuf> {
     let typed = reader.typed(setting);
+    if typed.text.is_empty() && matches!(typed.origin, Origin::Flag(_)) {
+        reader.fault(&typed, &typed.text, "an empty path names nothing: write a path, or leave the flag out");
+    }
     if typed.text.contains(char::is_control) {
         reader.fault(&typed, &typed.text, "not a path: it holds a control character, such as a line break");
     }

@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use serde::Serialize;
 
+use super::services;
+
 /// A TCP or UDP port, 1 to 65535.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
@@ -16,6 +18,8 @@ impl Port {
     pub const DNS: Port = Port::constant(53);
     /// HTTP over TLS (RFC 9110), and over QUIC (RFC 9114).
     pub const HTTPS: Port = Port::constant(443);
+    /// DHCP clients listen here for IPv6 (RFC 8415).
+    pub const DHCPV6_CLIENT: Port = Port::constant(546);
     /// The sidecar's own DNS server listens here (istio's agent).
     pub const DNS_AGENT: Port = Port::constant(15053);
 
@@ -94,17 +98,24 @@ impl From<Port> for PortRange {
 impl FromStr for PortRange {
     type Err = String;
 
+    /// Takes a number, a range with a dash, and what iptables takes besides: a range with a colon, of which an end may be
+    /// left out, and the name of a service.
     fn from_str(text: &str) -> Result<PortRange, String> {
-        let Some((first, last)) = text.split_once('-').filter(|(first, _)| !first.is_empty()) else {
-            if text.contains(':') {
-                return Err("write a range with a dash, such as 8000-8100".to_owned());
-            }
+        if let Some(port) = services::port(text) {
+            return Ok(port.into());
+        }
+        let by_colon = text.split_once(':').filter(|ends| *ends != ("", ""));
+        let by_dash = text.split_once('-').filter(|(first, _)| !first.is_empty());
+        let Some((first, last)) = by_colon.or(by_dash) else {
             return number(text).map(PortRange::from).map_err(str::to_owned);
         };
-        let end = |side: &str| {
-            number(side.trim()).map_err(|reason| format!("the end {side:?} of the range is {reason}"))
+        let end = |side: &str, open: Port| match side.trim() {
+            "" if by_colon.is_some() => Ok(open),
+            side => services::port(side)
+                .map_or_else(|| number(side), Ok)
+                .map_err(|reason| format!("the end {side:?} of the range is {reason}")),
         };
-        let (first, last) = (end(first)?, end(last)?);
+        let (first, last) = (end(first, Port::constant(1))?, end(last, Port::constant(u16::MAX))?);
         if first > last {
             return Err(format!("the range runs backwards: write {last}-{first}"));
         }
@@ -172,7 +183,28 @@ mod tests {
     fn ranges_have_two_ends_in_order() {
         assert_eq!("8000-8100".parse::<PortRange>().map(|r| r.to_string()), Ok("8000-8100".to_owned()));
         assert_eq!("80-80".parse::<PortRange>().map(|r| r.to_string()), Ok("80".to_owned()));
-        for wrong in ["90-80", "0-5", "5-0", "1-65536", "-80", "80-", "1-2-3", "1000:2000", "a-b", "-"] {
+        for wrong in [
+            "90-80", "0-5", "5-0", "1-65536", "-80", "80-", "1-2-3", "a-b", "-", ":", "90:80", "0:5",
+            "1:2:3", "80:x",
+        ] {
+            assert!(wrong.parse::<PortRange>().is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn what_iptables_takes_is_taken() {
+        for (text, range) in [
+            ("1000:2000", "1000-2000"),
+            ("80:80", "80"),
+            ("60000:", "60000-65535"),
+            (":80", "1-80"),
+            ("http", "80"),
+            ("https", "443"),
+            ("ssh:http", "22-80"),
+        ] {
+            assert_eq!(text.parse::<PortRange>().map(|it| it.to_string()), Ok(range.to_owned()), "{text}");
+        }
+        for wrong in ["HTTP", "http ", "no-such-service", "http-alt-alt"] {
             assert!(wrong.parse::<PortRange>().is_err(), "{wrong:?}");
         }
     }

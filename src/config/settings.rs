@@ -3,6 +3,8 @@
 //! Names, short forms and variables mirror istio-iptables; settings that it does not have say so in their help.
 //! The command line is built from this table (`cli::arguments`), and every parser names its setting by it.
 
+use super::values;
+
 /// How a setting is written on the command line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -25,8 +27,11 @@ pub struct Setting {
     pub alias: Option<&'static str>,
     /// The one-letter form of the flag.
     pub short: Option<char>,
-    /// The environment variables that are looked at when the flag is not there; the first that is set wins.
+    /// The environment variables that are looked at when the flag is not there; the first that is set wins. Where istio has
+    /// two, the order is istio's.
     pub variables: &'static [&'static str],
+    /// Whether a variable counts that is set and empty.
+    pub counts_when_empty: bool,
     /// What holds when neither is there.
     pub default: &'static str,
     /// How the flag is written.
@@ -47,6 +52,7 @@ const fn value(flag: &'static str, placeholder: &'static str, default: &'static 
         alias: None,
         short: None,
         variables: &[],
+        counts_when_empty: false,
         default,
         kind: Kind::Value,
         placeholder,
@@ -84,12 +90,24 @@ impl Setting {
         Setting { variables, ..self }
     }
 
+    const fn counts_when_empty(self) -> Setting {
+        Setting { counts_when_empty: true, ..self }
+    }
+
     const fn default(self, default: &'static str) -> Setting {
         Setting { default, ..self }
     }
 
     const fn help(self, help: &'static str) -> Setting {
         Setting { help, ..self }
+    }
+
+    /// Whether two texts say the same of it.
+    pub fn means_the_same(&self, one: &str, other: &str) -> bool {
+        match (self.kind, values::boolean(one), values::boolean(other)) {
+            (Kind::Switch, Ok(one), Ok(other)) => one == other,
+            _ => one == other,
+        }
     }
 
     /// What identifies the setting: its flag, or its variable where it has no flag.
@@ -197,7 +215,7 @@ pub const RUN_VALIDATION: Setting =
     switch("run-validation").variables(&["RUN_VALIDATION"]).help("Check by a connection that the rules work");
 /// Capture DNS.
 pub const REDIRECT_DNS: Setting = switch("redirect-dns")
-    .variables(&["REDIRECT_DNS", "ISTIO_META_DNS_CAPTURE"])
+    .variables(&["ISTIO_META_DNS_CAPTURE", "REDIRECT_DNS"])
     .help("Redirect DNS over UDP and TCP to port 15053: what goes to the servers of resolv.conf");
 /// Capture all DNS.
 pub const CAPTURE_ALL_DNS: Setting = switch("capture-all-dns")
@@ -205,12 +223,15 @@ pub const CAPTURE_ALL_DNS: Setting = switch("capture-all-dns")
     .help("With --redirect-dns: redirect everything to port 53, not only what goes to known servers");
 /// Drop what conntrack calls invalid.
 pub const DROP_INVALID: Setting = switch("drop-invalid")
-    .variables(&["DROP_INVALID", "INVALID_DROP"])
+    .variables(&["INVALID_DROP", "DROP_INVALID"])
     .help("Drop incoming packets that connection tracking calls invalid");
 /// Look for IPv6 addresses behind IPv4 ones.
 pub const DUAL_STACK: Setting = switch("dual-stack")
-    .variables(&["DUAL_STACK", "ISTIO_DUAL_STACK"])
-    .help("Intercept IPv6 as well when the pod has both; without it the pod's first address decides");
+    .variables(&["ISTIO_DUAL_STACK", "DUAL_STACK"])
+    .help(
+        "Intercept IPv6 as well, in nftables also an address that comes later; without it IPv6 is intercepted where the \
+         first address of the pod's interfaces is of it",
+    );
 /// Another network namespace.
 pub const NETWORK_NAMESPACE: Setting = value("network-namespace", "PATH", "")
     .variables(&["NETWORK_NAMESPACE"])
@@ -246,7 +267,8 @@ pub const BACKEND: Setting = value("backend", "auto|nftables|iptables-nft|iptabl
 /// What to do about IPv6 that is not intercepted (not in istio-iptables).
 pub const UNCAPTURED_FAMILY: Setting = value("uncaptured-family", "allow|warn|deny", "warn")
     .variables(&["MESH_INTERCEPT_UNCAPTURED_FAMILY"])
-    .help("What happens to a pod's IPv6 when it is not intercepted: deny drops its outbound traffic, except loopback and the proxy's");
+    .help("What happens to a pod's IPv6 when it is not intercepted: deny refuses it in both directions, except loopback and the proxy's; \
+         warn and nftables refuse neighbours at link-local addresses");
 /// What to do about QUIC (not in istio-iptables).
 pub const QUIC: Setting = value("quic", "allow|deny", "allow")
     .variables(&["MESH_INTERCEPT_QUIC"])
@@ -318,6 +340,7 @@ pub const LIVE: Setting = switch("live").only(&["verify", "explain"]).help(
 /// Groups whose outbound traffic is captured (environment only).
 pub const OWNER_GROUPS: Setting = list("", "GROUPS")
     .variables(&["ISTIO_OUTBOUND_OWNER_GROUPS"])
+    .counts_when_empty()
     .default("*")
     .help("Groups (ids or names, at most 64) whose outbound traffic is redirected, `*` for all");
 /// Groups whose outbound traffic is left alone (environment only).

@@ -43,6 +43,26 @@ pub struct Typed {
 #[derive(Clone, Debug, Default)]
 pub struct Settings {
     values: BTreeMap<&'static str, Typed>,
+    contradictions: Vec<Contradiction>,
+}
+
+/// Two variables of one setting that say different things.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The variable that counts, and what it says.
+    counts: (&'static str, String),
+    /// The other one.
+    ignored: (&'static str, String),
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((first, text), (other, ignored)) = (&self.counts, &self.ignored);
+        write!(
+            out,
+            "{first}={text} and {other}={ignored} contradict each other: {first} counts, as in istio. Unset one of them"
+        )
+    }
 }
 
 impl Settings {
@@ -58,14 +78,23 @@ impl Settings {
                 settings.set(setting, Origin::Flag(setting.flag), text);
                 continue;
             }
-            for name in setting.variables {
-                if let Some(text) = variable(name).filter(|text| !text.is_empty()) {
-                    settings.set(setting, Origin::Variable(name), text);
-                    break;
-                }
+            let is_set = |text: &String| setting.counts_when_empty || !text.is_empty();
+            let given =
+                setting.variables.iter().filter_map(|name| Some((*name, variable(name).filter(is_set)?)));
+            let mut given = given.collect::<Vec<_>>().into_iter();
+            let Some((first, text)) = given.next() else { continue };
+            for (other, ignored) in given.filter(|(_, other)| !setting.means_the_same(&text, other)) {
+                let (counts, ignored) = ((first, text.clone()), (other, ignored));
+                settings.contradictions.push(Contradiction { counts, ignored });
             }
+            settings.set(setting, Origin::Variable(first), text);
         }
         settings
+    }
+
+    /// Variables that contradict each other.
+    pub fn contradictions(&self) -> &[Contradiction] {
+        &self.contradictions
     }
 
     /// Sets one value.
@@ -112,7 +141,7 @@ impl Settings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{DROP_INVALID, PROXY_GID, PROXY_UID};
+    use super::super::settings::{DROP_INVALID, DUAL_STACK, PROXY_GID, PROXY_UID, REDIRECT_DNS};
     use super::*;
 
     #[test]
@@ -128,5 +157,32 @@ mod tests {
         assert_eq!(settings.get(&PROXY_UID), Typed { origin: Origin::Flag("proxy-uid"), text: "5".into() });
         assert_eq!(settings.given(&PROXY_GID), None);
         assert_eq!(settings.get(&DROP_INVALID).origin, Origin::Variable("INVALID_DROP"));
+    }
+
+    #[test]
+    fn of_two_variables_istio_s_counts_and_a_contradiction_is_named() {
+        let pairs = [
+            (&REDIRECT_DNS, "ISTIO_META_DNS_CAPTURE", "REDIRECT_DNS"),
+            (&DROP_INVALID, "INVALID_DROP", "DROP_INVALID"),
+            (&DUAL_STACK, "ISTIO_DUAL_STACK", "DUAL_STACK"),
+        ];
+        for (setting, first, other) in pairs {
+            for (one, two, is_contradiction) in [
+                ("true", "false", true),
+                ("false", "true", true),
+                ("true", "1", false),
+                ("0", "false", false),
+            ] {
+                let variable = |name: &str| match name {
+                    name if name == first => Some(one.to_owned()),
+                    name if name == other => Some(two.to_owned()),
+                    _ => None,
+                };
+                let settings = Settings::gather(|_| None, variable);
+                assert_eq!(settings.get(setting).origin, Origin::Variable(first));
+                let said: String = settings.contradictions().iter().map(ToString::to_string).collect();
+                assert_eq!(said.contains(&format!("{first} counts")), is_contradiction, "{said}");
+            }
+        }
     }
 }
