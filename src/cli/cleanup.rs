@@ -25,11 +25,11 @@ pub(super) fn clean_up(run: &mut Interception) -> Result<(), Failure> {
     enter_namespace(run)?;
     let removed = run.remove(&mut System::default())?;
     if run.options.dry_run {
-        print(run, &removed.words);
+        print(run, &removed.words)?;
     } else {
         if run.options.format == Format::Json {
             let failed: Vec<String> = removed.failures.iter().map(ToString::to_string).collect();
-            show(&format!("{:#}\n", json!({ "removed": removed.words, "failed": failed })));
+            show(&format!("{:#}\n", json!({ "removed": removed.words, "failed": failed })))?;
         }
         let took = run.phases.nested();
         let phases = took.value();
@@ -42,12 +42,11 @@ pub(super) fn clean_up(run: &mut Interception) -> Result<(), Failure> {
     if removed.failures.is_empty() { Ok(()) } else { Err(Failure::Cleanup(removed.failures)) }
 }
 
-fn print(run: &Interception, words: &[String]) {
-    if run.options.format == Format::Json {
-        return show(&format!("{:#}\n", json!({ "would_remove": words })));
-    }
-    match words {
-        [] => show("nothing of ours is here\n"),
-        words => show(&words.iter().map(|word| format!("would remove {word}\n")).collect::<String>()),
-    }
+fn print(run: &Interception, words: &[String]) -> Result<(), Failure> {
+    let text = match words {
+        words if run.options.format == Format::Json => format!("{:#}\n", json!({ "would_remove": words })),
+        [] => "nothing of ours is here\n".to_owned(),
+        words => words.iter().map(|word| format!("would remove {word}\n")).collect(),
+    };
+    show(&text).map(drop)
 }

@@ -2,7 +2,7 @@
 
 use clap::{Arg, ArgAction, Command};
 
-use super::{IMPORT, complain, show, warn};
+use super::{IMPORT, complain, show_all, warn};
 use crate::config::arguments::NAME;
 use crate::exit::Exit;
 use crate::import::{Peer, import};
@@ -51,8 +51,7 @@ pub(super) fn run(arguments: &[String]) -> Exit {
             return Exit::BadInput;
         }
         Err(help) => {
-            show(&help.to_string());
-            return Exit::Done;
+            return show_all(&help.to_string());
         }
     };
     let text = |name| matches.get_one::<String>(name).map(String::as_str).unwrap_or_default();
@@ -62,8 +61,8 @@ pub(super) fn run(arguments: &[String]) -> Exit {
     let words: Vec<String> = matches.get_many("THEIRS").into_iter().flatten().cloned().collect();
     match import(peer, &words, &Files, &Files) {
         Ok(imported) => {
-            show(&if text("output") == "json" { imported.json() } else { imported.text() });
-            if imported.is_incomplete() { Exit::Conflict } else { Exit::Done }
+            let shown = show_all(&if text("output") == "json" { imported.json() } else { imported.text() });
+            if imported.is_incomplete() { Exit::Conflict } else { shown }
         }
         Err(problems) => complain(&problems),
     }

@@ -12,7 +12,7 @@ mod trial;
 mod verify;
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use crate::cni::plugin;
@@ -22,6 +22,7 @@ use crate::config::problem::{Problem, Problems};
 use crate::config::settings::OUTPUT;
 use crate::config::typed::{Settings, Typed};
 use crate::exit::Exit;
+use crate::interception::Failure;
 use crate::logs::tell;
 
 pub use crate::config::arguments::{Outcome, command, parse, recorded};
@@ -88,10 +89,7 @@ pub fn run(arguments: Vec<OsString>) -> Exit {
 fn dispatch(verb: Verb, arguments: Vec<String>) -> Exit {
     let (_, name, _, about) = VERBS[verb as usize];
     match parse(name, about, arguments, &|name| std::env::var(name)) {
-        Outcome::Asked(text) => {
-            show(&text);
-            Exit::Done
-        }
+        Outcome::Asked(text) => show_all(&text),
         Outcome::Parsed(settings, mut problems) => {
             if !matches!(verb, Verb::Init | Verb::Plan) {
                 refuse_rules(&settings, &mut problems);
@@ -140,10 +138,7 @@ pub fn reference() -> clap::Command {
 /// Help, version, or what is wrong when no command was named.
 fn overview(arguments: &[String]) -> Exit {
     match program(|name, _| clap::Command::new(name)).try_get_matches_from(arguments) {
-        Err(error) if !error.use_stderr() => {
-            show(&error.to_string());
-            Exit::Done
-        }
+        Err(error) if !error.use_stderr() => show_all(&error.to_string()),
         Err(error) => {
             warn(&error.to_string());
             Exit::BadInput
@@ -175,10 +170,22 @@ fn complain(problems: &Problems) -> Exit {
     Exit::BadInput
 }
 
-/// Writes what was asked for to standard output. A reader that went away is no reason to fail.
-fn show(text: &str) {
+/// Writes what was asked for to standard output. Returns `false` if the reader went away, which is no reason to fail.
+///
+/// # Errors
+/// [`Failure::Output`] if it cannot be written, to a full disk for example.
+fn show(text: &str) -> Result<bool, Failure> {
     let mut output = std::io::stdout().lock();
-    let _ = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+    match output.write_all(text.as_bytes()).and_then(|()| output.flush()) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => Err(Failure::Output(error)),
+    }
+}
+
+/// Writes what was asked for, where nothing else can fail.
+fn show_all(text: &str) -> Exit {
+    run::finish(show(text).map(drop))
 }
 
 fn warn(text: &str) {

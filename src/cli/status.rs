@@ -71,11 +71,11 @@ fn print(run: &mut Interception) -> Result<(), Failure> {
         let now = Instant::now();
         let report = look(run)?;
         let since = last.as_ref().map(|(then, report)| (now - *then, report));
-        match run.options.format {
-            Format::Json => show(&format!("{}\n", serde_json::json!(report))),
-            _ => show(&text::render(&report, since, run.options.watch.is_some())),
-        }
-        let Some(period) = run.options.watch else { return Ok(()) };
+        let has_reader = match run.options.format {
+            Format::Json => show(&format!("{}\n", serde_json::json!(report)))?,
+            _ => show(&text::render(&report, since, run.options.watch.is_some()))?,
+        };
+        let Some(period) = run.options.watch.filter(|_| has_reader) else { return Ok(()) };
         thread::sleep(period);
         last = Some((now, report));
     }
@@ -115,7 +115,8 @@ fn drift(state: &State, found: &Found) -> Result<(Drift, Difference), Failure> {
 }
 
 fn rules(state: &State, found: &Found, kernel: &mut System) -> Result<Vec<Counted>, Failure> {
-    let wanted = found.expected.as_ref().and_then(|target| iptables::wanted(&target.program).ok());
+    let wanted =
+        found.expected.as_ref().and_then(|target| iptables::wanted(target.program(state.backend())).ok());
     let rules = match &state.rules {
         Rules::Iptables(held) => {
             let held = held.clone().with_counts(kernel).map_err(ApplyError::from)?;

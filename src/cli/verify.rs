@@ -51,14 +51,18 @@ fn execute(run: &mut Interception) -> Result<(), Failure> {
     let compared = match found {
         // Packets can be sent by somebody who may not look at the rules.
         Err(Failure::Capability(missing)) if live => Verification::without_comparison(missing.to_string()),
-        found => run.compare_with(&found?).map(Verification::from).inspect_err(|failure| {
-            if run.options.format == Format::Json && is_unknown(failure) {
-                show(&format!("{:#}\n", serde_json::json!({ "error": failure.to_string() })));
+        found => match run.compare_with(&found?) {
+            Ok(comparison) => Verification::from(comparison),
+            Err(failure) => {
+                if run.options.format == Format::Json && is_unknown(&failure) {
+                    show(&format!("{:#}\n", serde_json::json!({ "error": failure.to_string() })))?;
+                }
+                return Err(failure);
             }
-        })?,
+        },
     };
     let verification = Verification { probes, ..compared };
-    show(&match run.options.format {
+    let shown = show(&match run.options.format {
         Format::Json => format!("{:#}\n", serde_json::json!(verification)),
         _ => text(&verification),
     });
@@ -72,7 +76,8 @@ fn execute(run: &mut Interception) -> Result<(), Failure> {
         (Some(report), _) if report.made() == 0 && !report.probes.is_empty() => {
             Err(Failure::NotProven(report.probes.len()))
         }
-        (_, true) => Ok(()),
+        // What was found says more than that it could not be written.
+        (_, true) => shown.map(drop),
     }
 }
 
