@@ -30,6 +30,7 @@ pub(super) struct Answer {
 pub(super) fn deliver(answer: Answer) -> &'static Answer {
     let answer = ANSWER.get_or_init(|| answer);
     let bytes = answer.text.as_bytes();
+    let mut refusals = 0;
     while let Some(rest) = bytes.get(WRITTEN.load(Ordering::SeqCst)..).filter(|rest| !rest.is_empty()) {
         // In a test that wants a defect in the middle, there is a middle.
         let piece = if cfg!(debug_assertions) { &rest[..rest.len().div_ceil(2)] } else { rest };
@@ -43,7 +44,8 @@ pub(super) fn deliver(answer: Answer) -> &'static Answer {
                 let mut asked = [PollFd::new(output.as_fd(), PollFlags::POLLOUT)];
                 let _ = poll(&mut asked, PollTimeout::NONE);
             }
-            // A runtime that went away has cleaned up after itself.
+            // A machine without memory to spare is asked again. A runtime that went away has cleaned up after itself.
+            Err(errno) if errno != Errno::EPIPE && refusals < MOST_REFUSALS => refusals += 1,
             Err(_) => break,
         }
         faults::point("answering");
@@ -51,6 +53,9 @@ pub(super) fn deliver(answer: Answer) -> &'static Answer {
     faults::point("answered");
     answer
 }
+
+/// So often a write may be refused in all.
+const MOST_REFUSALS: u32 = 3;
 
 /// Is it decided what the runtime is told?
 pub(super) fn is_decided() -> bool {

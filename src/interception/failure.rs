@@ -1,5 +1,6 @@
 //! Why an interception could not be looked at, installed or removed.
 
+use crate::backend::iptables::RestoreError;
 use crate::backend::{ApplyError, DetectError};
 use crate::config::owners::Uid;
 use crate::exit::Exit;
@@ -28,6 +29,9 @@ pub enum Failure {
     /// No back end can be chosen.
     #[error(transparent)]
     Detect(#[from] DetectError),
+    /// The rules that are there cannot be read.
+    #[error(transparent)]
+    Read(RestoreError),
     /// The rules were not applied.
     #[error(transparent)]
     Apply(#[from] ApplyError),
@@ -37,6 +41,9 @@ pub enum Failure {
          without a gap. To be added (+) and removed (-):\n{0}"
     )]
     Drift(Difference),
+    /// What was asked for could not be written.
+    #[error("cannot write to standard output: {0}. Make room, or write it somewhere else")]
+    Output(#[source] std::io::Error),
     /// A verification found other rules.
     #[error(
         "the rules are not those that were asked for: `mesh-intercept init --reconcile` with the same flags replaces them"
@@ -106,9 +113,9 @@ pub enum Failure {
 impl Failure {
     /// Returns `true` if more rules are there than may be read ([`kernel::System::may_read`]).
     pub fn is_too_much(&self) -> bool {
-        use crate::backend::iptables::RestoreError;
         let error = match self {
             Failure::Kernel(error)
+            | Failure::Read(RestoreError::Kernel(error))
             | Failure::Apply(ApplyError::Kernel(error) | ApplyError::Restore(RestoreError::Kernel(error))) => {
                 error
             }
@@ -122,7 +129,7 @@ impl Failure {
         match self {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
             Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
-            Failure::Detect(DetectError::Elsewhere { .. })
+            Failure::Detect(DetectError::Elsewhere { .. } | DetectError::Ambient { .. })
             | Failure::Lock(LockError::Held { .. })
             | Failure::Drift(_)
             | Failure::Differs

@@ -2,7 +2,7 @@
 
 use super::{Failure, Interception};
 use crate::backend::nftables::{Record, digest_of};
-use crate::backend::{ApplyError, Installed, Rules, State, Target};
+use crate::backend::{Installed, Rules, State, Target};
 use crate::config::arguments::recorded;
 use crate::config::{BackendKind, Config};
 use crate::kernel::files::Files;
@@ -49,7 +49,7 @@ impl Interception {
         let by = expected.clone().unwrap_or_else(|| self.target_for_any_pod());
         let mut states = Vec::new();
         for backend in installed.backends() {
-            states.push(State::read(kernel, *backend, &by).map_err(ApplyError::from)?);
+            states.push(State::read(kernel, *backend, &by).map_err(Failure::Read)?);
         }
         let istio_tables = installed.istio_tables().iter().map(|table| table.name.clone()).collect();
         Ok(Found { states, istio_tables, expected })
@@ -70,7 +70,7 @@ fn records(
         return Ok(Vec::new());
     }
     let state = State::read(kernel, BackendKind::Nftables, &run.target_for_any_pod());
-    Ok(state.map_err(ApplyError::from)?.record().cloned().into_iter().collect())
+    Ok(state.map_err(Failure::Read)?.record().cloned().into_iter().collect())
 }
 
 /// Takes the configuration that was recorded, if it was recorded whole and is one still.
@@ -87,8 +87,7 @@ fn adopt(run: &mut Interception, record: &Record) {
 /// Are the rules those that were installed? Nothing when that is not recorded, or was by another version.
 pub fn is_as_installed(state: &State) -> Option<bool> {
     let Rules::Nftables(held) = &state.rules else { return None };
-    let [table] = &held.tables[..] else { return Some(false) };
-    let record = table.record.as_ref().filter(|record| record.is_of_this_version())?;
-    let digest = table.ruleset().and_then(|ruleset| digest_of(&ruleset).ok());
+    let record = state.record().filter(|record| record.is_of_this_version())?;
+    let digest = held.whole().and_then(|ruleset| digest_of(&ruleset).ok());
     Some(digest == Some(record.digest))
 }

@@ -41,7 +41,8 @@ impl Interception {
                 continue;
             }
             faults::point("removal");
-            match removal.carry_out(kernel) {
+            // What a busy machine refuses for a moment would leave half of the rules.
+            match removal.carry_out(kernel).or_else(|_| removal.carry_out(kernel)) {
                 Ok(()) => words.extend(removal.words()),
                 Err(more) => failures.extend(more),
             }

@@ -17,7 +17,7 @@ use netlink_packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, Ro
 use rtnetlink::{AddressMessageBuilder, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 
 use super::far_end::FarEnd;
-use super::routing::Rtnetlink;
+use super::rtnetlink::Rtnetlink;
 use super::sockets::TYPE_OF_SERVICE;
 use crate::config::families::Family;
 

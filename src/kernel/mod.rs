@@ -3,6 +3,7 @@
 mod addresses;
 pub mod cable;
 pub mod capabilities;
+mod change;
 mod dump;
 mod far_end;
 pub mod files;
@@ -14,6 +15,7 @@ pub mod programs;
 #[cfg(test)]
 pub(crate) mod recording;
 mod routing;
+mod rtnetlink;
 mod socket;
 pub mod sockets;
 mod system;
@@ -169,6 +171,15 @@ pub enum RoutingItem {
         /// The table.
         table: RouteTable,
     },
+    /// The same behind a rule of another program that may catch the packets before. It is of no use.
+    LatePolicyRule {
+        /// The family.
+        family: Family,
+        /// The mark.
+        mark: Mark,
+        /// The table.
+        table: RouteTable,
+    },
 }
 
 impl RoutingItem {
@@ -196,7 +207,8 @@ impl RoutingItem {
             RoutingItem::LocalRoute { family, table } => {
                 format!("ip {}route {verb} local default dev lo table {}", option(family), table.get())
             }
-            RoutingItem::PolicyRule { family, mark, table } => {
+            RoutingItem::PolicyRule { family, mark, table }
+            | RoutingItem::LatePolicyRule { family, mark, table } => {
                 format!("ip {}rule {verb} fwmark {mark} lookup {}", option(family), table.get())
             }
         }
@@ -213,6 +225,11 @@ impl fmt::Display for RoutingItem {
             RoutingItem::PolicyRule { family, mark, table } => {
                 write!(out, "the {family} policy rule `fwmark {mark} lookup {}`", table.get())
             }
+            RoutingItem::LatePolicyRule { family, mark, table } => write!(
+                out,
+                "the {family} policy rule `fwmark {mark} lookup {}`, which stands behind a rule that catches its packets",
+                table.get()
+            ),
         }
     }
 }
@@ -248,6 +265,12 @@ pub enum Error {
         /// Why it failed.
         source: io::Error,
     },
+    /// IPv6 is to be intercepted, and the loopback interface has none.
+    #[error(
+        "IPv6 is off on the loopback interface (net.ipv6.conf.lo.disable_ipv6), where the proxy needs the address ::6: set it to \
+         0 in the pod, or do without IPv6 there (net.ipv6.conf.all.disable_ipv6=1 and no --dual-stack)"
+    )]
+    Ipv6Off(#[source] io::Error),
     /// A file could not be read.
     #[error("cannot read {path}: {source}")]
     File {
@@ -280,4 +303,6 @@ pub struct Refused {
     pub subject: String,
     /// Why.
     pub source: io::Error,
+    /// Whether it was sent and its answer did not come: it may have been taken.
+    pub is_lost: bool,
 }

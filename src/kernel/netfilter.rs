@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use netlink_sys::{Socket, protocols::NETLINK_NETFILTER};
 use nix::sys::socket::{setsockopt, sockopt};
 
-use super::socket::{receive, send};
+use super::socket::{receive, receive_answer, send};
 use super::{Error, ListedChain, Refused, socket};
 use crate::netlink::{self, Attributes, Batch, FAMILY_ANY, Received, flag, message};
 
@@ -110,7 +110,7 @@ impl Netfilter {
     /// # Errors
     /// The first message that the kernel refused, and why.
     pub fn commit(&mut self, batch: &Batch) -> Result<(), Refused> {
-        let refused = |subject: &str, source| Refused { subject: subject.to_owned(), source };
+        let refused = |subject: &str, source| Refused { subject: subject.to_owned(), source, is_lost: false };
         let bytes = batch.bytes();
         if bytes.len() > DEFAULT_SEND_BUFFER {
             // A netlink message has to fit into the buffer whole; twice its size leaves room for the kernel's own.
@@ -131,8 +131,10 @@ impl Netfilter {
             _ => refused("the transaction as a whole", source),
         })?;
         loop {
-            let received =
-                receive(&self.socket).map_err(|source| refused("the transaction as a whole", source))?;
+            let received = receive_answer(&self.socket).map_err(|source| Refused {
+                is_lost: true,
+                ..refused("the transaction as a whole", source)
+            })?;
             for answer in netlink::messages(&received) {
                 if answer.kind != ERROR {
                     continue;

@@ -110,8 +110,13 @@ impl Namespace {
         setns(&self.there, CloneFlags::CLONE_NEWNET)
             .map_err(|errno| NamespaceError::Enter { path: self.path.clone(), source: errno.into() })?;
         let result = work();
-        setns(&self.home, CloneFlags::CLONE_NEWNET)
-            .map_err(|errno| NamespaceError::Return { source: errno.into() })?;
+        let back = || setns(&self.home, CloneFlags::CLONE_NEWNET);
+        // What was done there is done: a machine without memory to spare is asked again before the thread is given up.
+        let returned = (1..RETURNS).fold(back(), |returned, _| returned.or_else(|_| back()));
+        returned.map_err(|errno| NamespaceError::Return { source: errno.into() })?;
         Ok(result)
     }
 }
+
+/// How often the way home is tried.
+const RETURNS: usize = 3;

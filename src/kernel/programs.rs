@@ -2,7 +2,7 @@
 
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 use super::{Error, Finished};
@@ -32,13 +32,16 @@ pub fn run(program: &str, arguments: &[&str], input: &str) -> Result<Finished, E
     if !can_be_opened(Path::new(XTABLES_LOCK)) {
         command.env("XTABLES_LOCKFILE", CONTAINER_LOCK);
     }
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().map_err(failed)?;
-    // A thread writes the input while the output is read: neither pipe can fill up and stop both.
-    let stdin = child.stdin.take();
+    // A thread writes the input while the output is read: neither pipe can fill up and stop both. Where there is none to be
+    // had, the program does not start.
+    let (stdin, mut writer) = io::pipe().map_err(failed)?;
     let input = input.to_owned();
-    let writer = thread::spawn(move || stdin.map_or(Ok(()), |mut stdin| stdin.write_all(input.as_bytes())));
-    let output = child.wait_with_output().map_err(failed)?;
+    let writer = thread::Builder::new().spawn(move || writer.write_all(input.as_bytes())).map_err(failed)?;
+    command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn();
+    // The writer is told when the program has ended: nobody else holds the pipe.
+    drop(command);
+    let output = child.and_then(Child::wait_with_output).map_err(failed)?;
     // A program that stops reading says why on its standard error.
     let _ = writer.join();
     Ok(Finished {

@@ -92,7 +92,11 @@ impl Kernel for Recording {
         if let Some((wanted, code)) = self.refuses
             && let Some(subject) = subjects.clone().find(|subject| subject.contains(wanted))
         {
-            return Err(Refused { subject: subject.to_owned(), source: io::Error::from_raw_os_error(code) });
+            return Err(Refused {
+                subject: subject.to_owned(),
+                source: io::Error::from_raw_os_error(code),
+                is_lost: false,
+            });
         }
         self.log.push(format!("commit of {} messages", subjects.count()));
         for sent in messages(batch.bytes()) {
@@ -114,7 +118,7 @@ impl Kernel for Recording {
         }
         if self.loses_answers {
             let source = io::Error::from_raw_os_error(nix::libc::ENOBUFS);
-            return Err(Refused { subject: "the transaction as a whole".to_owned(), source });
+            return Err(Refused { subject: "the transaction as a whole".to_owned(), source, is_lost: true });
         }
         Ok(())
     }

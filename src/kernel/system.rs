@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use super::lock::{LockError, NamespaceLock, Waiting};
 use super::netfilter::Netfilter;
 use super::netns::Namespace;
-use super::routing::{self, Rtnetlink};
-use super::{Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs};
+use super::{
+    Error, Finished, Kernel, ListedChain, Refused, RoutingItem, addresses, files, programs, routing,
+};
 use crate::config::families::Family;
 use crate::faults;
 use crate::netlink::{Attributes, Batch};
@@ -17,14 +18,13 @@ use crate::netlink::{Attributes, Batch};
 /// another one.
 pub struct System {
     netfilter: Option<Netfilter>,
-    rtnetlink: Option<Rtnetlink>,
     elsewhere: Option<Namespace>,
     most: usize,
 }
 
 impl Default for System {
     fn default() -> System {
-        System { netfilter: None, rtnetlink: None, elsewhere: None, most: usize::MAX }
+        System { netfilter: None, elsewhere: None, most: usize::MAX }
     }
 }
 
@@ -73,23 +73,6 @@ impl System {
         };
         Ok(self.netfilter.insert(open))
     }
-
-    /// Changes routes, policy rules or addresses, and looks at those that are there, which takes a socket of its own in the
-    /// same namespace.
-    fn change_routing(
-        &mut self,
-        change: impl FnOnce(&Rtnetlink) -> Result<bool, Error>,
-    ) -> Result<bool, Error> {
-        let failed = |source| Error::Netlink { doing: "open a routing socket".to_owned(), source };
-        let open = match self.rtnetlink.take() {
-            Some(rtnetlink) => rtnetlink,
-            None => self.there(|| Rtnetlink::open().map_err(failed))?,
-        };
-        let changed = self.there(|| change(&open));
-        // What is undone after a failure must not go over a connection that is dead.
-        self.rtnetlink = changed.is_ok().then_some(open);
-        changed
-    }
 }
 
 impl Kernel for System {
@@ -137,6 +120,7 @@ impl Kernel for System {
         let opened = self.netfilter().map_err(|error| Refused {
             subject: "the transaction as a whole".to_owned(),
             source: std::io::Error::other(error),
+            is_lost: false,
         });
         let result = opened?.commit(batch);
         if result.is_err() {
@@ -161,7 +145,17 @@ impl Kernel for System {
         // Not thread-self where it can be helped, which takes the kernel longer.
         let folder = if self.elsewhere.is_some() { "/proc/thread-self/net" } else { "/proc/self/net" };
         let path = PathBuf::from(folder).join(name);
-        match self.there(|| files::read(&path)) {
+        let read = || files::read(&path);
+        let is_final = |error: &Error| match error {
+            Error::File { source, .. } => {
+                matches!(source.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied)
+            }
+            _ => true,
+        };
+        // A machine that has no file to spare for a moment must not make rules of the old kind unseen.
+        let names =
+            self.there(read).or_else(|error| if is_final(&error) { Err(error) } else { self.there(read) });
+        match names {
             Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
             // Without the module, or without /proc, nothing says that iptables-legacy was ever used; and only root may
             // read the file (0440), so that nobody else can know (README, limits).
@@ -175,11 +169,11 @@ impl Kernel for System {
     }
 
     fn add(&mut self, item: &RoutingItem) -> Result<bool, Error> {
-        self.change_routing(|rtnetlink| rtnetlink.add(item))
+        self.there(|| routing::add(item))
     }
 
     fn remove(&mut self, item: &RoutingItem) -> Result<bool, Error> {
-        self.change_routing(|rtnetlink| rtnetlink.remove(item))
+        self.there(|| routing::remove(item))
     }
 
     fn run(&mut self, program: &str, arguments: &[&str], input: &str) -> Result<Finished, Error> {

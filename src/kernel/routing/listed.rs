@@ -7,7 +7,7 @@ use netlink_packet_route::route::{RouteAttribute, RouteMessage, RouteType};
 use netlink_packet_route::rule::{RuleAction, RuleAttribute, RuleFlags, RuleMessage};
 use netlink_packet_route::{AddressFamily, RouteNetlinkMessage};
 
-use super::{LOOPBACK, MAIN};
+use super::LOOPBACK;
 use crate::config::cidrs::BIND_V6;
 use crate::config::families::Family;
 use crate::config::values::{Mark, RouteTable};
@@ -26,11 +26,18 @@ pub(in crate::kernel) fn list() -> Result<Vec<RoutingItem>, Error> {
     for family in [Family::Ipv4, Family::Ipv6] {
         let tables = local_routes(family)?;
         items.extend(tables.into_iter().map(|table| RoutingItem::LocalRoute { family, table }));
-        for rule in plain_rules(family)?.iter().filter(|rule| rule.comes_first()) {
-            let item = RoutingItem::PolicyRule { family, mark: rule.mark, table: rule.table };
-            // istio-init adds the same one with each run.
-            if !items.contains(&item) {
-                items.push(item);
+        let rules = policy_rules(family)?;
+        let deliveries = effective(&rules);
+        items.extend(deliveries.iter().map(|(mark, table)| RoutingItem::PolicyRule {
+            family,
+            mark: *mark,
+            table: *table,
+        }));
+        let late = (0..rules.len()).filter(|place| is_late(&rules, *place));
+        for (mark, table) in late.filter_map(|place| rules[place].delivery()) {
+            let late = RoutingItem::LatePolicyRule { family, mark, table };
+            if !items.contains(&late) {
+                items.push(late);
             }
         }
     }
@@ -83,19 +90,21 @@ fn local_table(route: &RouteMessage) -> Option<RouteTable> {
     })
 }
 
-/// Every rule that sends all packets with a mark to a table.
+/// Every policy rule of a family, in the order of their priorities.
 ///
 /// # Errors
 /// As of [`dump`].
-pub(super) fn plain_rules(family: Family) -> Result<Vec<PlainRule>, Error> {
+pub(super) fn policy_rules(family: Family) -> Result<Vec<PolicyRule>, Error> {
     let mut question = RuleMessage::default();
     question.header.family = number_of(family);
-    dump("policy rules", &RouteNetlinkMessage::GetRule(question), |item| match item {
-        RouteNetlinkMessage::NewRule(rule) if rule.header.family == number_of(family) => {
-            PlainRule::read(&rule)
+    let mut rules = dump("policy rules", &RouteNetlinkMessage::GetRule(question), |item| match item {
+        RouteNetlinkMessage::NewRule(it) if it.header.family == number_of(family) => {
+            Some(PolicyRule::read(&it))
         }
         _ => None,
-    })
+    })?;
+    rules.sort_by_key(|rule| rule.priority);
+    Ok(rules)
 }
 
 /// The family's number in rtnetlink.
@@ -106,52 +115,117 @@ pub(super) fn number_of(family: Family) -> AddressFamily {
     }
 }
 
-/// A policy rule `fwmark MARK lookup TABLE` and nothing else.
-pub(super) struct PlainRule {
-    pub(super) mark: Mark,
-    pub(super) table: RouteTable,
+/// `RT_TABLE_LOCAL`: the addresses of the machine itself.
+const LOCAL_TABLE: u32 = 255;
+
+/// A policy rule, as far as it matters for packets with a mark.
+pub(super) struct PolicyRule {
     pub(super) priority: u32,
+    /// The table that it leads to.
+    table: u32,
+    /// The mark that it asks for, and the bits of it that count.
+    mark: Option<(u32, u32)>,
+    /// Whether it is `fwmark MARK lookup TABLE` and nothing else.
+    is_plain: bool,
 }
 
-impl PlainRule {
-    /// Is it looked at before the main table? Behind it, a default route would decide first.
-    pub(super) fn comes_first(&self) -> bool {
-        self.priority < MAIN
-    }
-
-    fn read(rule: &RuleMessage) -> Option<PlainRule> {
+impl PolicyRule {
+    fn read(rule: &RuleMessage) -> PolicyRule {
         let header = &rule.header;
-        let narrowed = (header.dst_len, header.src_len, header.tos) != (0, 0, 0)
-            || header.flags.contains(RuleFlags::Invert)
-            || rule.attributes.iter().any(narrows);
-        if header.action != RuleAction::ToTable || narrowed {
-            return None;
-        }
-        let (mut mark, mut table, mut priority) = (None, None, 0);
+        let (mut mark, mut mask, mut table, mut priority) = (None, u32::MAX, u32::from(header.table), 0);
         for attribute in &rule.attributes {
             match attribute {
-                RuleAttribute::FwMark(number) => mark = number.to_string().parse().ok(),
-                RuleAttribute::Table(number) => table = number.to_string().parse().ok(),
+                RuleAttribute::FwMark(number) => mark = Some(*number),
+                RuleAttribute::FwMask(number) => mask = *number,
+                RuleAttribute::Table(number) => table = *number,
                 RuleAttribute::Priority(number) => priority = *number,
                 _ => {}
             }
         }
-        Some(PlainRule { mark: mark?, table: table?, priority })
+        let is_narrowed = (header.dst_len, header.src_len, header.tos) != (0, 0, 0)
+            || header.flags.contains(RuleFlags::Invert)
+            || rule.attributes.iter().any(narrows);
+        PolicyRule {
+            priority,
+            table,
+            mark: mark.map(|mark| (mark, mask)),
+            is_plain: header.action == RuleAction::ToTable && !is_narrowed,
+        }
     }
+
+    /// The mark and the table, if the rule sends every packet with the mark to the table.
+    pub(super) fn delivery(&self) -> Option<(Mark, RouteTable)> {
+        let (mark, mask) = self.mark.filter(|_| self.is_plain)?;
+        if mask != u32::MAX {
+            return None;
+        }
+        Some((mark.to_string().parse().ok()?, self.table.to_string().parse().ok()?))
+    }
+
+    /// Whether a packet with this mark may be routed by the rule. What else the rule asks for is not looked at, and the
+    /// addresses of the machine itself lead nowhere else.
+    pub(super) fn may_catch(&self, mark: Mark) -> bool {
+        let has_mark = self.mark.is_none_or(|(wanted, mask)| mark.get() & mask == wanted & mask);
+        has_mark && self.table != LOCAL_TABLE
+    }
+}
+
+/// Whether a rule before the delivery at this place may catch its packets.
+pub(super) fn is_late(rules: &[PolicyRule], place: usize) -> bool {
+    let Some(delivery) = rules[place].delivery() else { return false };
+    let earlier = rules[..place].iter().filter(|it| it.delivery() != Some(delivery));
+    earlier.into_iter().any(|it| it.may_catch(delivery.0))
+}
+
+/// The deliveries that decide about the packets with their mark.
+pub(super) fn effective(rules: &[PolicyRule]) -> Vec<(Mark, RouteTable)> {
+    let mut found: Vec<(Mark, RouteTable)> = Vec::new();
+    for (place, rule) in rules.iter().enumerate() {
+        // istio-init adds the same one with each run.
+        if let Some(delivery) = rule.delivery().filter(|it| !is_late(rules, place) && !found.contains(it)) {
+            found.push(delivery);
+        }
+    }
+    found
 }
 
 /// Does it keep a policy rule from matching some packets with the mark?
 fn narrows(attribute: &RuleAttribute) -> bool {
-    match attribute {
-        RuleAttribute::FwMask(mask) => *mask != u32::MAX,
+    matches!(
+        attribute,
         RuleAttribute::Source(_)
-        | RuleAttribute::Destination(_)
-        | RuleAttribute::Iifname(_)
-        | RuleAttribute::Oifname(_)
-        | RuleAttribute::UidRange(_)
-        | RuleAttribute::IpProtocol(_)
-        | RuleAttribute::SourcePortRange(_)
-        | RuleAttribute::DestinationPortRange(_) => true,
-        _ => false,
+            | RuleAttribute::Destination(_)
+            | RuleAttribute::Iifname(_)
+            | RuleAttribute::Oifname(_)
+            | RuleAttribute::UidRange(_)
+            | RuleAttribute::IpProtocol(_)
+            | RuleAttribute::SourcePortRange(_)
+            | RuleAttribute::DestinationPortRange(_)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(priority: u32, mark: Option<(u32, u32)>, table: u32, is_plain: bool) -> PolicyRule {
+        PolicyRule { priority, table, mark, is_plain }
+    }
+
+    fn is_effective(before: PolicyRule) -> bool {
+        let delivery = ("1337".parse().unwrap(), "133".parse().unwrap());
+        let last = rule(32765, Some((1337, u32::MAX)), 133, true);
+        effective(&[rule(0, None, LOCAL_TABLE, true), before, last]).contains(&delivery)
+    }
+
+    #[test]
+    fn a_rule_that_may_catch_the_marked_packet_before_is_in_the_way() {
+        assert!(is_effective(rule(100, Some((7, u32::MAX)), 5, true)));
+        assert!(is_effective(rule(100, Some((0x200, 0xf00)), 5, true)));
+        assert!(is_effective(rule(100, None, LOCAL_TABLE, true)));
+        // By source address, as the plugin sbr makes them; by no mark, as WireGuard does; by some bits of the mark.
+        assert!(!is_effective(rule(100, None, 100, false)));
+        assert!(!is_effective(rule(100, Some((0x539, 0xfff)), 5, true)));
+        assert!(!is_effective(rule(100, Some((1337, u32::MAX)), 5, true)));
     }
 }
