@@ -24,10 +24,10 @@ use std::net::SocketAddr;
 use criterion::{Criterion, criterion_group, criterion_main};
 use mesh_intercept::backend::iptables::{self, FamilyState};
 use mesh_intercept::backend::nftables::{self, Held, Record, Ruleset};
-use mesh_intercept::config::Config;
 use mesh_intercept::config::arguments::{self, Outcome};
 use mesh_intercept::config::families::{Families, PodFamilies};
 use mesh_intercept::config::owners::{Gid, Uid};
+use mesh_intercept::config::{BackendKind, Config};
 use mesh_intercept::netlink::Batch;
 use mesh_intercept::program::{
     Entry, Fate, Owner, Packet, Pod, Program, Protocol, Surroundings, compile, simulate,
@@ -39,7 +39,12 @@ use kernel::Fake;
 /// How many ranges are excluded.
 const RANGES: [u32; 2] = [1, 20_000];
 const POD: Pod = Pod {
-    families: PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE },
+    families: PodFamilies {
+        intercepted: Families::IPV4,
+        uncaptured: Families::NONE,
+        later: Families::NONE,
+        has_ipv6: true,
+    },
     resolvers: Vec::new(),
 };
 
@@ -97,7 +102,7 @@ fn stages(criterion: &mut Criterion) {
     for ranges in RANGES {
         let line = command_line(ranges);
         let config = parse(line.clone());
-        let program = compile(&config, &POD);
+        let program = compile(&config, &POD, BackendKind::Nftables);
         let ruleset = nftables::translate(&program);
         let batch = encode(&ruleset);
         let surroundings = Surroundings { addresses: Vec::new(), transparent_listener: false };
@@ -111,7 +116,7 @@ fn stages(criterion: &mut Criterion) {
             });
         };
         stage("parse", &mut || drop(black_box(parse(line.clone()))));
-        stage("compile", &mut || drop(black_box(compile(&config, &POD))));
+        stage("compile", &mut || drop(black_box(compile(&config, &POD, BackendKind::Nftables))));
         stage("translate", &mut || drop(black_box(nftables::translate(&program))));
         stage("encode", &mut || drop(black_box(encode(&ruleset))));
         let mut held = Fake::holding(batch.bytes());

@@ -69,8 +69,8 @@ fn config(setting: &Setting, text: &str) -> Config {
 }
 
 fn program(config: &Config) -> Program {
-    let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
-    compile(config, &Pod { families, resolvers: Vec::new() })
+    let families = PodFamilies::only(Families::BOTH);
+    compile(config, &Pod { families, resolvers: Vec::new() }, BackendKind::IptablesNft)
 }
 
 /// A list, through everything that is made of it. An item of a list may become several rules, which tests without optimisation
@@ -252,11 +252,11 @@ fn listings_of_nf_tables() {
         let mut copy = Recording { objects: kernel.objects.clone(), ..Recording::default() };
         nftables::read(&mut copy).unwrap()
     };
-    assert!(read(&kernel_with_chains(1000)).tables[0].ruleset().is_some());
+    assert!(read(&kernel_with_chains(1000)).whole().is_some());
     is_linear(kernel_with_chains, |kernel| {
         let held = read(kernel);
         let table = &held.tables[0];
         black_box(nftables::lift(table));
-        black_box(compare(&nftables::listing_of_held(table), &nftables::listing(&table.ruleset().unwrap())));
+        black_box(compare(&nftables::listing_of_held(table), &nftables::listing(&held.whole().unwrap())));
     });
 }

@@ -24,6 +24,10 @@ const CONFIGURATIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "link-local",
+        &["--local-address", "10.0.0.2,::1,fe80::2", "-i", "*", "-b", "*", "-d", "15020,15021", "-c", "net1"],
+    ),
+    (
         "tproxy-dual-stack-dns",
         &[
             "--local-address",

@@ -127,7 +127,7 @@ fn groups_decide() {
 }
 
 #[test]
-fn ipv6_that_is_not_intercepted_is_left_alone_or_dropped() {
+fn ipv6_that_is_not_intercepted_is_left_alone_or_refused() {
     let lab = Lab::new(RESOLV_CONF);
     init(&lab.pod, &INJECTED);
     assert_all_ok(&lab.pod, &INJECTED);

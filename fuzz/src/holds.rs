@@ -88,20 +88,21 @@ pub fn assert_same(there: &FamilyState, wanted: &FamilyState) {
 ///
 /// # Panics
 /// When it is not.
-pub fn nftables_round_trip(program: &Program) -> Option<nftables::HeldTable> {
+pub fn nftables_round_trip(program: &Program) -> Option<nftables::Held> {
     let ruleset = nftables::translate(program);
     text_is_well_formed(&ruleset);
     let record = Record::now("-u 1337".to_owned(), &[]);
     let batch = nftables::encode(&ruleset, &record).ok()?;
-    let mut held = match nftables::read(&mut Fake::holding(batch.bytes())) {
+    let held = match nftables::read(&mut Fake::holding(batch.bytes())) {
         Ok(held) => held,
         Err(error) => unreachable!("{error}"),
     };
     assert_eq!(held.standing(&ruleset, None), Standing::Equal, "{held:#?} is not {ruleset:#?}");
-    let table = held.tables.pop()?;
-    assert_eq!(nftables::listing_of_held(&table).places.len(), nftables::listing(&ruleset).places.len());
-    assert_eq!(table.record.as_ref().map(|it| it.configuration.as_str()), Some("-u 1337"));
-    Some(table)
+    let places: usize = held.tables.iter().map(|table| nftables::listing_of_held(table).places.len()).sum();
+    assert_eq!(places, nftables::listing(&ruleset).places.len());
+    let record = held.tables.iter().find_map(|table| table.record.as_ref());
+    assert_eq!(record.map(|it| it.configuration.as_str()), Some("-u 1337"));
+    Some(held)
 }
 
 /// Every line of the text has the form of its place; a comment is the last thing on its line.
@@ -136,7 +137,8 @@ pub fn text_is_well_formed(ruleset: &Ruleset) {
         }
     }
     assert_eq!(depth, 0, "{text}");
-    assert_eq!(rules, ruleset.chains.iter().map(|chain| chain.rules.len()).sum::<usize>(), "{text}");
+    let chains = ruleset.tables.iter().flat_map(|table| &table.chains);
+    assert_eq!(rules, chains.map(|chain| chain.rules.len()).sum::<usize>(), "{text}");
 }
 
 /// Everything of a configuration in a pod.
@@ -144,11 +146,14 @@ pub fn text_is_well_formed(ruleset: &Ruleset) {
 /// # Panics
 /// When anything does not hold.
 pub fn everything(config: &Config, pod: &Pod) {
-    let program = mesh_intercept::program::compile(config, pod);
-    let bridge = mesh_intercept::program::bridge(config, pod);
     mesh_intercept::program::warnings(config, pod);
-    for program in std::iter::once(&program).chain(&bridge) {
-        iptables_round_trip(program);
-        nftables_round_trip(program);
+    for backend in [BackendKind::Nftables, BackendKind::IptablesNft] {
+        mesh_intercept::program::remark(config, pod, backend);
+        let program = mesh_intercept::program::compile(config, pod, backend);
+        let bridge = mesh_intercept::program::bridge(config, pod, backend);
+        for program in std::iter::once(&program).chain(&bridge) {
+            iptables_round_trip(program);
+            nftables_round_trip(program);
+        }
     }
 }

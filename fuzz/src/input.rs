@@ -135,11 +135,21 @@ pub fn pod(from: &mut Unstructured<'_>) -> Result<Pod> {
 }
 
 /// The families that a pod can have.
-pub const PODS: [PodFamilies; 3] = [
-    PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE },
-    PodFamilies { intercepted: Families::IPV4, uncaptured: Families::IPV6 },
-    PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE },
+pub const PODS: [PodFamilies; 5] = [
+    POD,
+    PodFamilies { uncaptured: Families::IPV6, has_ipv6: true, ..POD },
+    PodFamilies { intercepted: Families::BOTH, has_ipv6: true, ..POD },
+    PodFamilies { has_ipv6: true, ..POD },
+    PodFamilies { later: Families::IPV6, has_ipv6: true, ..POD },
 ];
+
+/// A pod of IPv4 alone.
+const POD: PodFamilies = PodFamilies {
+    intercepted: Families::IPV4,
+    uncaptured: Families::NONE,
+    later: Families::NONE,
+    has_ipv6: false,
+};
 
 /// A packet, often of somebody or to somewhere that rules are about.
 pub fn packet(from: &mut Unstructured<'_>) -> Result<Packet> {

@@ -19,7 +19,7 @@ static WANTED: LazyLock<[FamilyState; 3]> = LazyLock::new(|| {
         let settings = input::settings_of_lines(text);
         let Ok(config) = Config::parse(&settings, &Files) else { unreachable!("{text}") };
         let pod = Pod { families: input::PODS[2], resolvers: vec![[10, 96, 0, 10].into()] };
-        iptables::render(&compile(&config, &pod), Family::Ipv4)
+        iptables::render(&compile(&config, &pod, BackendKind::IptablesNft), Family::Ipv4)
     };
     let injected = "G*\nI*\nH15090,15021,15020";
     let everything = "FTPROXY\nG*\nI10.0.0.0/8\nJ10.1.0.0/16\nK80\nL90-99\nMeth9,net+\nNvnet0\nQtrue\nTtrue";

@@ -32,15 +32,19 @@ fuzz_target!(|bytes: &[u8]| {
             let surroundings = Surroundings { addresses: Vec::new(), transparent_listener: true };
             simulate(&lifted.program, &packet, &surroundings);
         }
-        let Some(ruleset) = table.ruleset() else { continue };
-        nftables::render(&ruleset, &[]);
-        for rule in ruleset.chains.iter().flat_map(|chain| &chain.rules) {
-            ends(rule);
-        }
-        assert_ne!(held.standing(&ruleset, None), Standing::Different);
-        // Whatever was understood can be written, unless it is too long for it.
-        let _ = nftables::encode(&ruleset, &Record::now(String::new(), &[]));
-        let _ = nftables::encode_change(table, held.generation, &ruleset, &Record::now(String::new(), &[]));
+    }
+    let Some(ruleset) = held.whole() else { return };
+    nftables::render(&ruleset, &[]);
+    for rule in ruleset.tables.iter().flat_map(|table| &table.chains).flat_map(|chain| &chain.rules) {
+        ends(rule);
+    }
+    assert_ne!(held.standing(&ruleset, None), Standing::Different);
+    // Whatever was understood can be written, unless it is too long for it.
+    let _ = nftables::encode(&ruleset, &Record::now(String::new(), &[]));
+    let _ = nftables::encode_change(&held, &ruleset, &Record::now(String::new(), &[]));
+    if let Some(chains) = nftables::BaseChains::late_nat(&held) {
+        let _ = chains.stand_ins().missing_in(&held).encode_addition();
+        let _ = chains.encode_renewal();
     }
 });
 

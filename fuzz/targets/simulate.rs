@@ -5,6 +5,7 @@
 use arbitrary::Unstructured;
 use libfuzzer_sys::fuzz_target;
 use mesh_intercept::backend::iptables::{self, Held};
+use mesh_intercept::backend::lifted::Lifted;
 use mesh_intercept::backend::nftables;
 use mesh_intercept::config::{BackendKind, Config};
 use mesh_intercept::program::{Packet, Program, Surroundings, cause, compile, simulate};
@@ -15,8 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
     let from = &mut Unstructured::new(bytes);
     let (Ok(settings), Ok(pod)) = (input::settings(from), input::pod(from)) else { return };
     let Ok(config) = Config::parse(&settings, &Files) else { return };
-    let program = compile(&config, &pod);
-    let by_nftables = holds::nftables_round_trip(&program).map(|table| nftables::lift(&table));
+    let Ok(backend) = from.choose(&[BackendKind::Nftables, BackendKind::IptablesNft]) else { return };
+    let program = compile(&config, &pod, *backend);
+    let by_nftables = holds::nftables_round_trip(&program)
+        .map(|held| held.tables.iter().map(nftables::lift).fold(Lifted::default(), Lifted::and));
     let by_iptables = iptables::wanted(&program).ok().map(|families| {
         let held = Held { variant: BackendKind::IptablesNft, families };
         iptables::lift(&held)

@@ -43,9 +43,11 @@ fn settings_of_a_run() -> ProptestConfig {
 
 fn pods() -> impl Strategy<Value = Pod> {
     let families = prop_oneof![
-        Just(PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE }),
-        Just(PodFamilies { intercepted: Families::IPV4, uncaptured: Families::IPV6 }),
-        Just(PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE }),
+        Just(PodFamilies::only(Families::IPV4)),
+        Just(PodFamilies::only(Families::BOTH)),
+        Just(PodFamilies::ipv4_of_both()),
+        Just(PodFamilies::link_local()),
+        Just(PodFamilies::dual_stack_later()),
     ];
     let server = proptest::sample::select(vec!["10.1.2.3", "10.128.0.1", "2001:db8::53", "fd00::a"]);
     let resolvers = proptest::collection::vec(server.prop_map(|it| it.parse().unwrap()), 0..3);
@@ -74,7 +76,10 @@ fn through_iptables(program: &Program) -> Lifted {
 fn saved(state: &FamilyState) -> String {
     let mut text = String::new();
     for table in &state.tables {
-        text.push_str(&format!("*{}\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n", table.table));
+        text.push_str(&format!(
+            "*{}\n:PREROUTING ACCEPT [0:0]\n:INPUT ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n",
+            table.table
+        ));
         for chain in &table.chains {
             text.push_str(&format!(":{} - [0:0]\n", chain.name));
         }
@@ -119,8 +124,9 @@ proptest! {
         pod in pods(),
         packets in proptest::collection::vec(packet(), PACKETS),
     ) {
-        let program = compile(&config(&texts), &pod);
+        let program = compile(&config(&texts), &pod, BackendKind::Nftables);
         assert_same_fate(&program, &through_netlink(&program), &packets)?;
+        let program = compile(&config(&texts), &pod, BackendKind::IptablesNft);
         assert_same_fate(&program, &through_iptables(&program), &packets)?;
     }
 
@@ -140,7 +146,8 @@ proptest! {
     ) {
         let (setting, items) = which.get(EXCLUSIONS);
         let more = with_item(&texts, setting, item.get::<&str>(items));
-        let (before, after) = (compile(&config(&texts), &pod), compile(&config(&more), &pod));
+        let compile = |texts: &Texts| compile(&config(texts), &pod, BackendKind::Nftables);
+        let (before, after) = (compile(&texts), compile(&more));
         for packet in &packets {
             let surroundings = surroundings(true);
             let (one, other) = (simulate(&before, packet, &surroundings), simulate(&after, packet, &surroundings));

@@ -13,7 +13,7 @@ use crate::config::ports::Port;
 use crate::config::problem::Problems;
 use crate::config::settings::{self, Setting};
 use crate::config::typed::Settings;
-use crate::config::{Format, Question};
+use crate::config::{BackendChoice, BackendKind, Format, Question};
 use crate::exit::Exit;
 use crate::interception::{Failure, Interception};
 use crate::kernel::files::Files;
@@ -51,14 +51,14 @@ fn explain(run: &mut Interception, question: &Question) -> Result<(), Failure> {
     show(&match run.options.format {
         Format::Json => answer.json(),
         _ => answer.text(),
-    });
+    })?;
     Ok(())
 }
 
 /// The rules that were asked for, or those that are there; and what of these is no rule of ours.
 fn program(run: &mut Interception, kernel: &mut System) -> Result<(Program, Vec<String>), Failure> {
     if !run.options.live {
-        return Ok((run.target(kernel)?.0.program, Vec::new()));
+        return Ok((run.target(kernel)?.0.program(backend_of(run)).clone(), Vec::new()));
     }
     let found = run.find(kernel)?;
     let mut lifted = Lifted::default();
@@ -67,10 +67,20 @@ fn program(run: &mut Interception, kernel: &mut System) -> Result<(Program, Vec<
         lifted.foreign.extend(state.foreign_before_ours());
     }
     // iptables keeps no ids; the flags know them.
-    if let Some(wanted) = found.expected.and_then(|target| iptables::wanted(&target.program).ok()) {
+    if let Some(wanted) =
+        found.expected.and_then(|target| iptables::wanted(target.program(BackendKind::IptablesNft)).ok())
+    {
         iptables::name(&mut lifted.program, &wanted);
     }
     Ok((lifted.program, lifted.foreign))
+}
+
+/// The back end that is asked for; that of `auto` where nothing is installed.
+fn backend_of(run: &Interception) -> BackendKind {
+    match run.options.backend {
+        BackendChoice::Auto => BackendKind::Nftables,
+        BackendChoice::Fixed(backend) => backend,
+    }
 }
 
 fn packet(question: &Question, surroundings: &Surroundings) -> Packet {

@@ -15,7 +15,7 @@ use crate::config::{BackendChoice, BackendKind, Config, Format};
 use crate::exit::Exit;
 use crate::interception::{Failure, Interception};
 use crate::kernel::{Kernel, RoutingItem, System};
-use crate::program;
+use crate::program::{self, Program};
 use crate::verify::compare::{Difference, Fate, compare};
 
 /// Runs the command.
@@ -30,8 +30,9 @@ pub(super) fn run(settings: Settings, problems: Problems) -> Exit {
 pub(super) fn print(run: &mut Interception) -> Result<(), Failure> {
     enter_namespace(run)?;
     let kernel = &mut System::default();
-    let (target, warnings) = run.target(kernel)?;
+    let (target, mut warnings) = run.target(kernel)?;
     let (choice, state) = found(kernel, run, &target)?;
+    warnings.extend(target.remark(choice.backend).map(str::to_owned));
     let wanted = target.listing(choice.backend).map_err(ApplyError::from)?;
     let held = state.as_ref().map(State::listing).unwrap_or_default();
     let difference = compare(&held, &wanted);
@@ -39,7 +40,7 @@ pub(super) fn print(run: &mut Interception) -> Result<(), Failure> {
     let check =
         if for_people { trial::run(choice.backend, &target) } else { Trial::NotPermitted(String::new()) };
     let plan = Plan { choice, config: &run.config, target, warnings, state, difference, check };
-    show(&plan.render(run.options.format));
+    show(&plan.render(run.options.format))?;
     Ok(())
 }
 
@@ -69,6 +70,11 @@ fn found(
     }
 }
 
+/// What is needed besides rules, as `ip` commands.
+fn routing(program: &Program) -> Vec<String> {
+    RoutingItem::all(&program.routing).iter().map(|item| item.command("add")).collect()
+}
+
 struct Plan<'a> {
     choice: Choice,
     config: &'a Config,
@@ -89,8 +95,8 @@ impl Plan<'_> {
         }
     }
 
-    fn routing(&self) -> Vec<String> {
-        RoutingItem::all(&self.target.program.routing).iter().map(|item| item.command("add")).collect()
+    fn program(&self) -> &Program {
+        self.target.program(self.choice.backend)
     }
 
     fn text(&self) -> String {
@@ -102,20 +108,20 @@ impl Plan<'_> {
 
     fn write_text(&self, out: &mut String) -> fmt::Result {
         let families: Vec<String> =
-            self.target.program.families().iter().map(|family| family.to_string()).collect();
+            self.program().families().iter().map(|family| family.to_string()).collect();
         writeln!(out, "back end: {} ({})", self.choice.backend.name(), self.choice.reason)?;
         writeln!(out, "families: {}", families.join(" and "))?;
         for warning in &self.warnings {
             writeln!(out, "warning: {warning}")?;
         }
-        for command in self.routing() {
+        for command in routing(self.program()) {
             writeln!(out, "routing: {command}")?;
         }
-        for chain in &self.target.program.chains {
+        for chain in &self.program().chains {
             writeln!(out, "\n{} {}", chain.table.name(), chain.name)?;
             for rule in &chain.rules {
                 let only = match rule.families.iter().collect::<Vec<_>>()[..] {
-                    [family] if self.target.program.families() == Families::BOTH => format!("{family}: "),
+                    [family] if self.program().families() == Families::BOTH => format!("{family}: "),
                     _ => String::new(),
                 };
                 writeln!(out, "  {only}{} -> {}", program::conditions(rule), rule.verdict)?;
@@ -156,9 +162,9 @@ impl Plan<'_> {
             "backend_reason": self.choice.reason,
             "warnings": self.warnings,
             "configuration": self.config,
-            "families": self.target.program.families(),
-            "routing": self.routing(),
-            "chains": self.target.program.chains,
+            "families": self.program().families(),
+            "routing": routing(self.program()),
+            "chains": self.program().chains,
             "difference": self.difference,
             "moves_from": self.moves(),
             "trial": self.check,
@@ -167,8 +173,9 @@ impl Plan<'_> {
     }
 
     fn nft(&self) -> String {
+        let program = self.target.program(BackendKind::Nftables);
         let mut text = String::new();
-        for command in self.routing() {
+        for command in routing(program) {
             text.push_str(&format!("# {command}\n"));
         }
         let old: Vec<nftables::TableFamily> = match self.state.as_ref().map(|state| &state.rules) {
@@ -178,15 +185,16 @@ impl Plan<'_> {
         if !old.is_empty() {
             text.push_str("# init exchanges the rules in place; to delete the table, as here, leaves a moment without them\n");
         }
-        text + &nftables::render(&nftables::translate(&self.target.program), &old)
+        text + &nftables::render(&nftables::translate(program), &old)
     }
 
     fn iptables(&self) -> String {
+        let program = self.target.program(BackendKind::IptablesNft);
         let mut text = String::new();
-        for command in self.routing() {
+        for command in routing(program) {
             text.push_str(&format!("# {command}\n"));
         }
-        let families = match iptables::wanted(&self.target.program) {
+        let families = match iptables::wanted(program) {
             Ok(families) => families,
             Err(error) => return format!("# {error}\n"),
         };

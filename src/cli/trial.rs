@@ -6,7 +6,6 @@ use serde::Serialize;
 use crate::backend::{self, Target};
 use crate::config::BackendKind;
 use crate::kernel::System;
-use crate::program::Routing;
 
 /// What came of it.
 #[derive(Clone, Debug, Serialize)]
@@ -30,8 +29,7 @@ pub(super) fn run(backend: BackendKind, target: &Target) -> Trial {
         return Trial::NotPermitted(why);
     }
     // Routes take an interface that is up; there they are no more than what any kernel does.
-    let mut rules = target.clone();
-    rules.program.routing = Routing::default();
+    let rules = target.clone().without_routing();
     match backend::create(&mut System::default(), backend, &rules) {
         Ok(()) => Trial::Accepted,
         Err(failure) => Trial::Refused(failure.to_string()),

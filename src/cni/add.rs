@@ -111,6 +111,7 @@ fn with_facts(
     let wanted =
         node.rules_of(&learned.facts).map_err(|found| problems(code::POD_SETTINGS, &what, &found))?;
     let Some(mut rules) = wanted else { return Ok(Outcome::Skipped(Reason::ModeNone)) };
+    rules.config.dual_stack |= conf.is_ipv6_first();
     let path = invocation.network_namespace.as_deref().unwrap_or(Path::new(""));
     let mut kernel =
         kernel(path, invocation.may_be_own_namespace).map_err(|failure| error(&failure.into()))?;

@@ -186,7 +186,7 @@ pub(super) fn error(failure: &Failure) -> Error {
         Failure::Lock(LockError::Held { .. }) => code::TRY_AGAIN,
         Failure::Namespace(_) | Failure::Lock(LockError::Namespace(_)) => code::IO,
         Failure::Differs | Failure::NothingThere => code::DRIFT,
-        Failure::Detect(DetectError::Elsewhere { .. }) => code::CONFLICT,
+        Failure::Detect(DetectError::Elsewhere { .. } | DetectError::Ambient { .. }) => code::CONFLICT,
         failure => match failure.exit() {
             Exit::BadInput => code::POD_SETTINGS,
             Exit::ApplyFailed => code::NOT_APPLIED,

@@ -123,6 +123,25 @@ impl NetConf {
         members.asked().to_vec()
     }
 
+    /// Whether the network has given the pod an IPv6 address before all others: then IPv6 is the family that its
+    /// Services, its probes and most of its calls use.
+    pub fn is_ipv6_first(&self) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Address {
+            address: String,
+        }
+        #[derive(serde::Deserialize)]
+        struct Addresses {
+            #[serde(default)]
+            ips: Vec<Address>,
+        }
+        let result =
+            self.previous_result.as_deref().and_then(|it| serde_json::from_str::<Addresses>(it).ok());
+        let first = result.and_then(|it| it.ips.into_iter().next());
+        let network = first.and_then(|it| it.address.parse::<ipnet::IpNet>().ok());
+        network.is_some_and(|it| it.addr().is_ipv6())
+    }
+
     /// What the runtime is answered: the previous result, or nothing but the version.
     pub fn result(&self) -> String {
         self.previous_result

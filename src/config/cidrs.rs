@@ -163,6 +163,8 @@ impl FromStr for LoopbackRange {
 pub const BIND_V4: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 6);
 /// The same for IPv6; it has to be added to the loopback interface.
 pub const BIND_V6: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, 6);
+/// Link-local addresses (RFC 4291): valid on one interface, which every one of its neighbours shares.
+pub const LINK_LOCAL: Ipv6Net = Ipv6Net::new_assert(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 0), 10);
 
 impl fmt::Display for CidrSet {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use serde::Serialize;
 
+use super::BackendKind;
+
 /// An address family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -101,6 +103,11 @@ pub struct PodFamilies {
     pub intercepted: Families,
     /// Those that the pod has addresses of and that are not intercepted.
     pub uncaptured: Families,
+    /// Those that are to be intercepted although the pod has no address of them that counts yet, and that istio leaves
+    /// alone then: an address may come later, and a link-local one is there.
+    pub later: Families,
+    /// Whether the kernel has IPv6 in the pod: an IPv6 address is there, if only a link-local one.
+    pub has_ipv6: bool,
 }
 
 impl PodFamilies {
@@ -114,10 +121,52 @@ impl PodFamilies {
         let first = counting.next()?;
         let has_ipv6 = first.is_ipv6() || counting.any(|address| address.is_ipv6());
         let intercepts_ipv6 = if dual_stack { has_ipv6 } else { first.is_ipv6() };
+        let ipv6_if = |condition| if condition { Families::IPV6 } else { Families::NONE };
+        // The rules need an address of the loopback interface.
+        let has_loopback = addresses.contains(&IpAddr::V6(Ipv6Addr::LOCALHOST));
         Some(PodFamilies {
-            intercepted: if intercepts_ipv6 { Families::BOTH } else { Families::IPV4 },
-            uncaptured: if has_ipv6 && !intercepts_ipv6 { Families::IPV6 } else { Families::NONE },
+            intercepted: Families::IPV4.union(ipv6_if(intercepts_ipv6)),
+            uncaptured: ipv6_if(has_ipv6 && !intercepts_ipv6),
+            later: ipv6_if(dual_stack && !has_ipv6 && has_loopback),
+            has_ipv6: addresses.iter().any(|address| address.to_canonical().is_ipv6()),
         })
+    }
+
+    /// Every family, of a pod about which nothing is known.
+    pub fn any() -> PodFamilies {
+        let (intercepted, none) = (Families::BOTH, Families::NONE);
+        PodFamilies { intercepted, uncaptured: none, later: none, has_ipv6: true }
+    }
+
+    /// The families that a back end intercepts. The states of the iptables back ends are those of istio-iptables.
+    pub fn intercepted_in(&self, backend: BackendKind) -> Families {
+        match backend {
+            BackendKind::Nftables => self.intercepted.union(self.later),
+            BackendKind::IptablesNft | BackendKind::IptablesLegacy => self.intercepted,
+        }
+    }
+}
+
+#[cfg(test)]
+impl PodFamilies {
+    /// A pod with addresses of the intercepted families and of no other.
+    pub(crate) fn only(intercepted: Families) -> PodFamilies {
+        PodFamilies { intercepted, uncaptured: Families::NONE, later: Families::NONE, has_ipv6: false }
+    }
+
+    /// A pod with addresses of both families, of which IPv4 is intercepted.
+    pub(crate) fn ipv4_of_both() -> PodFamilies {
+        PodFamilies { uncaptured: Families::IPV6, has_ipv6: true, ..PodFamilies::only(Families::IPV4) }
+    }
+
+    /// A pod with IPv4 addresses and a link-local one.
+    pub(crate) fn link_local() -> PodFamilies {
+        PodFamilies { has_ipv6: true, ..PodFamilies::only(Families::IPV4) }
+    }
+
+    /// The same, where IPv6 is to be intercepted.
+    pub(crate) fn dual_stack_later() -> PodFamilies {
+        PodFamilies { later: Families::IPV6, ..PodFamilies::link_local() }
     }
 }
 
@@ -148,14 +197,25 @@ mod tests {
 
     #[test]
     fn the_first_address_decides_unless_dual_stack_is_asked_for() {
-        let v4 = PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE };
-        let both = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
-        let half = PodFamilies { intercepted: Families::IPV4, uncaptured: Families::IPV6 };
-        assert_eq!(decide(&["127.0.0.1", "10.0.0.2", "::1", "fe80::1"], false), Some(v4));
+        let v4 = PodFamilies::only(Families::IPV4);
+        let both = PodFamilies { has_ipv6: true, ..PodFamilies::only(Families::BOTH) };
+        let (half, link_local) = (PodFamilies::ipv4_of_both(), PodFamilies::link_local());
+        assert_eq!(decide(&["127.0.0.1", "10.0.0.2", "::1", "fe80::1"], false), Some(link_local));
         assert_eq!(decide(&["10.0.0.2", "fd00::2"], false), Some(half));
         assert_eq!(decide(&["10.0.0.2", "fd00::2"], true), Some(both));
         assert_eq!(decide(&["fd00::2"], false), Some(both));
         assert_eq!(decide(&["10.0.0.2"], true), Some(v4));
         assert_eq!(decide(&["127.0.0.1", "169.254.1.1", "fe80::1", "::1"], true), None);
+    }
+
+    #[test]
+    fn dual_stack_is_for_addresses_that_come_later_as_well() {
+        let later = PodFamilies::dual_stack_later();
+        assert_eq!(decide(&["10.0.0.2", "::1", "fe80::1"], true), Some(later));
+        assert_eq!(decide(&["10.0.0.2", "::1"], true), Some(later));
+        assert_eq!(later.intercepted_in(BackendKind::Nftables), Families::BOTH);
+        assert_eq!(later.intercepted_in(BackendKind::IptablesNft), Families::IPV4);
+        // IPv6 is off on the loopback interface, where the proxy would be reached.
+        assert_eq!(decide(&["10.0.0.2", "fe80::1"], true), Some(PodFamilies::link_local()));
     }
 }

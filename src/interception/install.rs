@@ -41,6 +41,9 @@ impl Interception {
             };
             let choice = installed.choose(self.options.backend, self.options.migrate)?;
             self.phases.end("detect");
+            if let Some(remark) = target.remark(choice.backend) {
+                self.remark(remark);
+            }
             if self.gives_up_privileges {
                 capabilities::keep_only_needed(needed_privileges(&choice))?;
             }
@@ -122,13 +125,14 @@ fn carry_out(
         info!("moved to {}, and removed {}", choice.backend.name(), left.join(", "));
         run.phases.end("leave");
     }
-    let rules = target.program.rules().count();
+    let program = target.program(choice.backend);
+    let rules = program.rules().count();
     let outcome = if is_changed {
         "rules are in the kernel"
     } else {
         "rules are in the kernel already: nothing was written"
     };
-    let families: Vec<String> = target.program.families().iter().map(|family| family.to_string()).collect();
+    let families: Vec<String> = program.families().iter().map(|family| family.to_string()).collect();
     if run.is_quiet {
         return Ok(Installation { backend: choice.backend, rules, is_changed });
     }
@@ -146,8 +150,7 @@ fn carry_out(
 
 /// Does a policy rule lead to local sockets that the target has no use for? A TPROXY that was given up may have left it.
 fn has_leftovers(kernel: &mut System, target: &Target) -> Result<bool, Failure> {
-    let is_needed = target.program.routing.delivery.is_some();
-    Ok(!is_needed && kernel.policy_marks()?.contains(&target.delivery.0.get()))
+    Ok(!target.needs_delivery() && kernel.policy_marks()?.contains(&target.delivery.0.get()))
 }
 
 /// The back end that needs most, of those that are written to.

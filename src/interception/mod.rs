@@ -22,7 +22,7 @@ use tracing::warn;
 
 use crate::backend::Target;
 use crate::backend::nftables::Record;
-use crate::config::families::{Families, PodFamilies};
+use crate::config::families::PodFamilies;
 use crate::config::resolvers::Resolvers;
 use crate::config::values::Mode;
 use crate::config::{Config, Dns, Options, Policy};
@@ -56,6 +56,8 @@ pub struct Interception {
     pub phases: Phases,
     /// What was warned of: once is enough.
     pub warned: Vec<String>,
+    /// What was remarked.
+    pub remarked: Vec<&'static str>,
     /// Whether nothing is logged: the caller says itself what came of it, and about which pod.
     pub is_quiet: bool,
     /// Is told, right before an installation changes anything, what the namespace holds.
@@ -75,6 +77,7 @@ impl Interception {
             gives_up_privileges: false,
             phases: Phases::start(),
             warned: Vec::new(),
+            remarked: Vec::new(),
             is_quiet: false,
             before_changes: |_| {},
             has_lock: false,
@@ -92,24 +95,28 @@ impl Interception {
         self.warned.push(warning);
     }
 
+    /// Says what is to be known of the back end, once. It holds for most pods of a cluster, so that no owner of a pod is told.
+    pub fn remark(&mut self, remark: &'static str) {
+        if !self.is_quiet && !self.remarked.contains(&remark) {
+            warn!("{remark}");
+            self.remarked.push(remark);
+        }
+    }
+
     /// What a cleanup takes for ours: whatever the pod is, or was.
     pub fn target_for_any_pod(&self) -> Target {
-        let families = PodFamilies { intercepted: Families::BOTH, uncaptured: Families::NONE };
-        let mut target = self.target_for(&Pod { families, resolvers: Vec::new() });
-        // What is needed is not asked here: a route that others use as well is not ours to remove.
-        target.program.routing.delivery = None;
+        let families = PodFamilies::any();
+        // What is needed is not asked here.
+        let mut target = self.target_for(Pod { families, resolvers: Vec::new() }).without_delivery();
         target.claims_by_form = true;
         target
     }
 
-    fn target_for(&self, pod: &Pod) -> Target {
-        Target {
-            program: program::compile(&self.config, pod),
-            bridge: program::bridge(&self.config, pod),
-            delivery: (self.config.tproxy_mark, self.config.tproxy_table),
-            claims_by_form: self.options.policy != Policy::Plain,
-            record: Record::now(self.config.flags(), &pod.resolvers),
-        }
+    fn target_for(&self, pod: Pod) -> Target {
+        let record = Record::now(self.config.flags(), &pod.resolvers);
+        let mut target = Target::new(self.config.clone(), pod, record);
+        target.claims_by_form = self.options.policy != Policy::Plain;
+        target
     }
 
     /// The families of the pod, by its addresses.
@@ -150,8 +157,8 @@ impl Interception {
         self.refuse_centos()?;
         let pod = self.pod(kernel)?;
         self.phases.end("look");
-        let target = self.target_for(&pod);
         let warnings = program::warnings(&self.config, &pod);
+        let target = self.target_for(pod);
         for warning in &warnings {
             self.warn(warning.clone());
         }

@@ -10,8 +10,11 @@ use crate::config::arbitrary::{IDS, INTERFACES, PORTS, RANGES};
 use crate::config::owners::{Gid, Uid};
 
 /// The pod's own addresses.
-pub(crate) const OWN: [IpAddr; 2] =
-    [IpAddr::V4(Ipv4Addr::new(10, 1, 2, 4)), IpAddr::V6(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 7))];
+pub(crate) const OWN: [IpAddr; 3] = [
+    IpAddr::V4(Ipv4Addr::new(10, 1, 2, 4)),
+    IpAddr::V6(Ipv6Addr::new(0xfd00, 1, 0, 0, 0, 0, 0, 7)),
+    IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 7)),
+];
 
 /// The first and the last address of every range, and one more on both sides.
 fn edges() -> Vec<IpAddr> {

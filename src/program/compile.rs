@@ -16,16 +16,20 @@ use super::Hook::{Output, Prerouting};
 use super::{
     Chain, ConnectionState, LocalDelivery, Match, Pod, Program, Protocol, Routing, Rule, Table, Verdict,
 };
-use crate::config::cidrs::{BIND_V4, BIND_V6, CidrSet};
+use crate::config::cidrs::{BIND_V4, BIND_V6, CidrSet, LINK_LOCAL};
 use crate::config::families::{Families, Family};
 use crate::config::interfaces::InterfaceName;
 use crate::config::ports::{Port, PortSet};
 use crate::config::values::Mode;
-use crate::config::{Config, InboundPorts};
+use crate::config::{BackendKind, Config, InboundPorts};
 
-/// Writes the program for a pod.
-pub fn compile(config: &Config, pod: &Pod) -> Program {
-    let mut compiler = Compiler { config, families: pod.families.intercepted, chains: Vec::new() };
+/// Writes the program for a pod. The iptables back ends get what istio-iptables writes; nftables gets rules about
+/// link-local addresses besides, and about addresses that come later.
+pub fn compile(config: &Config, pod: &Pod, backend: BackendKind) -> Program {
+    let families = pod.families.intercepted_in(backend);
+    let is_native = backend == BackendKind::Nftables;
+    let mut compiler =
+        Compiler { config, families, is_native, has_ipv6: pod.families.has_ipv6, chains: Vec::new() };
     compiler.excluded_interfaces();
     compiler.drop_invalid();
     compiler.redirects();
@@ -35,18 +39,18 @@ pub fn compile(config: &Config, pod: &Pod) -> Program {
     compiler.transparent_marks();
     compiler.uncaptured();
     compiler.quic();
-    Program { routing: routing(config, pod.families.intercepted), chains: compiler.chains }
+    Program { routing: routing(config, families), chains: compiler.chains }
 }
 
 /// What stands between the programs of REDIRECT and TPROXY for a moment: both capture inbound connections. Nothing when
 /// inbound connections are not captured by TPROXY.
-pub fn bridge(config: &Config, pod: &Pod) -> Option<Program> {
+pub fn bridge(config: &Config, pod: &Pod, backend: BackendKind) -> Option<Program> {
     if config.mode != Mode::Tproxy {
         return None;
     }
-    let after = compile(config, pod);
+    let after = compile(config, pod, backend);
     after.routing.delivery?;
-    let before = compile(&Config { mode: Mode::Redirect, ..config.clone() }, pod);
+    let before = compile(&Config { mode: Mode::Redirect, ..config.clone() }, pod, backend);
     let nat = before.chains.into_iter().filter(|chain| chain.table == Table::Nat);
     let others = after.chains.into_iter().filter(|chain| chain.table != Table::Nat);
     Some(Program { chains: others.chain(nat).collect(), routing: after.routing })
@@ -67,6 +71,10 @@ fn routing(config: &Config, families: Families) -> Routing {
 struct Compiler<'a> {
     config: &'a Config,
     families: Families,
+    /// Whether the rules need not be those of istio-iptables.
+    is_native: bool,
+    /// Whether the kernel has IPv6 in the pod.
+    has_ipv6: bool,
     chains: Vec<Chain>,
 }
 
@@ -179,6 +187,10 @@ fn from_port(port: Port) -> Match {
 
 fn to_loopback() -> Match {
     Match::OutInterface(vec![InterfaceName::loopback()])
+}
+
+fn link_local() -> CidrSet {
+    CidrSet { v6: vec![LINK_LOCAL], ..CidrSet::default() }
 }
 
 fn from_bind_address() -> Match {

@@ -74,6 +74,7 @@ impl Display for Verdict {
             Verdict::Accept => out.write_str("accept"),
             Verdict::Drop => out.write_str("drop"),
             Verdict::Reject => out.write_str("reject"),
+            Verdict::Reset => out.write_str("reset"),
             Verdict::Jump(chain) => write!(out, "jump {chain}"),
             Verdict::Redirect(port) => write!(out, "redirect to port {port}"),
             Verdict::Tproxy { port, mark } => write!(out, "tproxy to port {port} with mark {mark}"),

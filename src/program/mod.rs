@@ -18,13 +18,13 @@ pub use outcome::{Fate, Outcome, Step};
 pub use packet::{Entry, Owner, Packet, Surroundings, Tracking};
 pub use rule::{ChainName, ConnectionState, Hook, Match, Placement, Protocol, Rule, Table, Verdict};
 pub use simulate::simulate;
-pub use warnings::warnings;
+pub use warnings::{remark, warnings};
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::config::families::{Families, PodFamilies};
+use crate::config::families::{Families, Family, PodFamilies};
 use crate::config::values::{Mark, RouteTable};
 
 /// What has to be known of the pod to write its rules.
@@ -77,9 +77,23 @@ pub struct Program {
 }
 
 impl Program {
-    /// The families that any rule is for.
+    /// The families that are intercepted. Rules that refuse a family intercept nothing.
     pub fn families(&self) -> Families {
-        self.rules().fold(Families::NONE, |families, (_, rule)| families.union(rule.families))
+        let nat = self.rules().filter(|(chain, _)| chain.table == Table::Nat);
+        nat.fold(Families::NONE, |families, (_, rule)| families.union(rule.families))
+    }
+
+    /// The rules for this family, of those that are for it alone.
+    pub fn only(&self, family: Family) -> Program {
+        let families = Families::from_iter([family]);
+        let chains = self.chains.iter().map(|chain| Chain {
+            rules: chain.rules.iter().filter(|rule| rule.families == families).cloned().collect(),
+            ..chain.clone()
+        });
+        Program {
+            chains: chains.filter(|chain| !chain.rules.is_empty()).collect(),
+            routing: self.routing.clone(),
+        }
     }
 
     /// Every rule with its chain.

@@ -47,8 +47,15 @@ impl Table {
 pub enum Hook {
     /// A packet came in, and is not routed yet.
     Prerouting,
+    /// A packet came in, and is for the pod itself.
+    Input,
     /// A local process made the packet.
     Output,
+}
+
+impl Hook {
+    /// Every hook, in the order in which a packet that comes in and its answer meet them.
+    pub const ALL: [Hook; 3] = [Hook::Prerouting, Hook::Input, Hook::Output];
 }
 
 /// A chain: one that a hook starts with, or one that rules jump to.
@@ -72,16 +79,19 @@ pub enum ChainName {
     Tproxy,
     /// Drops.
     Drop,
-    /// Decides about a family that is not intercepted.
+    /// Decides about what the pod sends by a family that is not intercepted.
     Uncaptured,
+    /// Decides about what comes in by a family that is not intercepted.
+    UncapturedInbound,
     /// Decides about QUIC.
     Quic,
 }
 
 impl ChainName {
     /// Every chain.
-    pub const ALL: [ChainName; 12] = [
+    pub const ALL: [ChainName; 14] = [
         ChainName::Hook(Hook::Prerouting),
+        ChainName::Hook(Hook::Input),
         ChainName::Hook(Hook::Output),
         ChainName::Inbound,
         ChainName::InRedirect,
@@ -92,6 +102,7 @@ impl ChainName {
         ChainName::Tproxy,
         ChainName::Drop,
         ChainName::Uncaptured,
+        ChainName::UncapturedInbound,
         ChainName::Quic,
     ];
 
@@ -99,6 +110,7 @@ impl ChainName {
     pub fn name(self) -> &'static str {
         match self {
             ChainName::Hook(Hook::Prerouting) => "PREROUTING",
+            ChainName::Hook(Hook::Input) => "INPUT",
             ChainName::Hook(Hook::Output) => "OUTPUT",
             ChainName::Inbound => "ISTIO_INBOUND",
             ChainName::InRedirect => "ISTIO_IN_REDIRECT",
@@ -109,6 +121,7 @@ impl ChainName {
             ChainName::Tproxy => "ISTIO_TPROXY",
             ChainName::Drop => "ISTIO_DROP",
             ChainName::Uncaptured => "ISTIO_UNCAPTURED",
+            ChainName::UncapturedInbound => "ISTIO_UNCAPTURED_IN",
             ChainName::Quic => "ISTIO_QUIC",
         }
     }
@@ -210,6 +223,9 @@ pub enum Verdict {
     Drop,
     /// The packet is gone, and its sender is told at once that the port is unreachable (ICMP; RFC 792, RFC 4443).
     Reject,
+    /// The packet is gone, and the connection that it would open is reset (RFC 9293). Only for TCP: a client that waits in
+    /// connect(2) does not end its wait for what ICMP says.
+    Reset,
     /// On with the rules of this chain of the same table.
     Jump(ChainName),
     /// The destination becomes this port of the local host. Ends the walk.

@@ -25,6 +25,7 @@ pub fn simulate(program: &Program, packet: &Packet, surroundings: &Surroundings)
         Entry::Received { interface } => {
             walk.interfaces = (Some(interface.clone()), None);
             walk.hook(Hook::Prerouting, None);
+            walk.input();
         }
         Entry::Sent { owner, interface } => {
             let local = surroundings.is_local(packet.destination.ip());
@@ -34,6 +35,7 @@ pub fn simulate(program: &Program, packet: &Packet, surroundings: &Surroundings)
             if !walk.ended() && walk.interfaces.1.as_deref() == Some(LOOPBACK) {
                 walk.interfaces = (Some(LOOPBACK.to_owned()), None);
                 walk.hook(Hook::Prerouting, None);
+                walk.input();
             }
         }
     }
@@ -106,6 +108,15 @@ impl<'a> Walk<'a> {
 
     fn ended(&self) -> bool {
         self.stopped.is_some() || self.endless
+    }
+
+    /// What came in is for the pod, unless it is routed on to another machine.
+    fn input(&mut self) {
+        let to = self.destination.ip();
+        let is_for_the_pod = self.redirected.is_some() || self.surroundings.is_local(to) || to.is_multicast();
+        if !self.ended() && is_for_the_pod {
+            self.hook(Hook::Input, None);
+        }
     }
 
     fn hook(&mut self, hook: Hook, owner: Option<Owner>) {
@@ -186,7 +197,7 @@ impl<'a> Walk<'a> {
             }
             Verdict::Accept => return Some(End::Passed),
             Verdict::Drop => self.stopped = Some((Fate::Dropped, decider)),
-            Verdict::Reject => self.stopped = Some((Fate::Rejected, decider)),
+            Verdict::Reject | Verdict::Reset => self.stopped = Some((Fate::Rejected, decider)),
             Verdict::Jump(chain) => {
                 let caller = matches!(
                     chain,
@@ -245,7 +256,7 @@ impl<'a> Walk<'a> {
         };
         let address = match hook {
             Hook::Output => loopback,
-            Hook::Prerouting => self.destination.ip(),
+            Hook::Prerouting | Hook::Input => self.destination.ip(),
         };
         self.destination = SocketAddr::new(address, port);
         if hook == Hook::Output {

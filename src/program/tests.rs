@@ -1,11 +1,11 @@
 //! What holds for the program of every configuration.
 
 use super::*;
-use crate::config::Config;
 use crate::config::families::{Families, PodFamilies};
 use crate::config::owners::tests::Files;
 use crate::config::settings::{self, Setting};
 use crate::config::typed::{Origin, Settings};
+use crate::config::{BackendKind, Config};
 
 fn config(given: &[(&Setting, &str)]) -> Config {
     let mut settings = Settings::default();
@@ -17,8 +17,8 @@ fn config(given: &[(&Setting, &str)]) -> Config {
 
 fn pod(intercepted: Families) -> Pod {
     let has_both = Families::BOTH == intercepted;
-    let uncaptured = if has_both { Families::NONE } else { Families::IPV6 };
-    Pod { families: PodFamilies { intercepted, uncaptured }, resolvers: vec!["10.96.0.10".parse().unwrap()] }
+    let families = if has_both { PodFamilies::only(Families::BOTH) } else { PodFamilies::ipv4_of_both() };
+    Pod { families, resolvers: vec!["10.96.0.10".parse().unwrap()] }
 }
 
 /// Every feature, alone and together, for one family and for both.
@@ -46,8 +46,10 @@ fn programs() -> Vec<Program> {
         features.iter().map(|feature| vec![*feature]).collect();
     configurations.extend((1..=features.len()).map(|count| features[..count].to_vec()));
     let all = configurations.iter().map(|given| config(given)).collect::<Vec<_>>();
-    let families = [Families::IPV4, Families::BOTH];
-    all.iter().flat_map(|config| families.map(|families| compile(config, &pod(families)))).collect()
+    let pods = [Families::IPV4, Families::BOTH].map(pod);
+    let both = [BackendKind::Nftables, BackendKind::IptablesNft];
+    let of = |config: &Config| pods.each_ref().map(|pod| both.map(|backend| compile(config, pod, backend)));
+    all.iter().flat_map(|config| of(config).into_iter().flatten()).collect()
 }
 
 #[test]
@@ -110,17 +112,19 @@ fn rules_with_a_negated_owner_are_in_a_chain_that_the_last_rule_of_a_hook_calls(
 }
 
 #[test]
-fn a_family_that_is_not_intercepted_has_no_rule_but_those_that_deny_it() {
+fn a_family_that_is_not_intercepted_has_no_rule_but_those_that_refuse_it() {
     for mode in ["REDIRECT", "TPROXY"] {
         let config = config(&[(&settings::INTERCEPTION_MODE, mode), (&settings::INBOUND_PORTS, "*")]);
-        let program = compile(&config, &pod(Families::IPV4));
+        let program = compile(&config, &pod(Families::IPV4), BackendKind::IptablesNft);
         assert_eq!(program.families(), Families::IPV4);
         assert!(!program.routing.bind_address);
     }
-    let program = compile(&config(&[(&settings::UNCAPTURED_FAMILY, "deny")]), &pod(Families::IPV4));
-    let for_ipv6 =
-        program.rules().filter(|(_, rule)| rule.families.contains(crate::config::families::Family::Ipv6));
-    assert!(for_ipv6.map(|(chain, _)| chain.table).all(|table| table == Table::Filter));
+    for policy in ["warn", "deny"] {
+        let config = config(&[(&settings::UNCAPTURED_FAMILY, policy), (&settings::INBOUND_PORTS, "*")]);
+        let program = compile(&config, &pod(Families::IPV4), BackendKind::Nftables);
+        let tables: Vec<Table> = program.only(Family::Ipv6).chains.iter().map(|chain| chain.table).collect();
+        assert!(!tables.is_empty() && tables.iter().all(|table| *table == Table::Filter), "{tables:?}");
+    }
 }
 
 #[test]

@@ -4,17 +4,42 @@ use crate::config::Config;
 use crate::config::families::{Families, Family};
 use crate::config::ports::Port;
 use crate::config::values::{Quic, UncapturedFamily};
-use crate::config::{Dns, InboundPorts, OutboundRanges};
+use crate::config::{BackendKind, Dns, InboundPorts, OutboundRanges};
 
 use super::Pod;
+
+/// What is to be known of IPv6 in a pod that has no address of it but a link-local one; nothing where it is closed, or left
+/// alone on purpose.
+pub fn remark(config: &Config, pod: &Pod, backend: BackendKind) -> Option<&'static str> {
+    let families = &pod.families;
+    let is_uncaptured = !families.intercepted_in(backend).contains(Family::Ipv6);
+    if !families.has_ipv6 || !is_uncaptured || config.uncaptured_family != UncapturedFamily::Warn {
+        return None;
+    }
+    match backend {
+        BackendKind::Nftables if families.uncaptured.contains(Family::Ipv6) => None,
+        BackendKind::Nftables => Some(
+            "IPv6 is not intercepted: neighbours are refused at the pod's link-local address (fe80::), what the pod sends to \
+             such addresses bypasses the proxy, and so does all traffic of an IPv6 address that comes later. Set \
+             --dual-stack to intercept IPv6, --uncaptured-family=deny to refuse it, or =allow to silence this",
+        ),
+        BackendKind::IptablesNft | BackendKind::IptablesLegacy => Some(
+            "IPv6 is not intercepted: a neighbour reaches the application past the proxy at the pod's link-local address \
+             (fe80::), and so does all traffic of an IPv6 address that comes later. Set --uncaptured-family=deny to refuse \
+             it, or =allow to silence this; the nftables back end refuses neighbours by default, and intercepts IPv6 with \
+             --dual-stack",
+        ),
+    }
+}
 
 /// Everything about this configuration in this pod that may not be what the operator means.
 pub fn warnings(config: &Config, pod: &Pod) -> Vec<String> {
     let mut warnings = Vec::new();
     if pod.families.uncaptured.contains(Family::Ipv6) && config.uncaptured_family == UncapturedFamily::Warn {
         warnings.push(
-            "the pod has IPv6 addresses, but IPv6 is not intercepted: that traffic bypasses the proxy. \
-             Set --dual-stack to intercept it, --uncaptured-family=deny to drop it, or =allow to silence this"
+            "the pod has IPv6 addresses, but IPv6 is not intercepted: that traffic bypasses the proxy, in both directions, and \
+             a mesh that demands mTLS is open by it. Set --dual-stack to intercept it, --uncaptured-family=deny to refuse \
+             it, or =allow to silence this"
                 .to_owned(),
         );
     }

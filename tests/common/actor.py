@@ -97,7 +97,8 @@ def ask_one(question):
         try:
             if question.get("from"):
                 client.bind((question["from"], 0))
-            client.connect((question["to"], question["port"]))
+            # The interface of a link-local address is a number in the socket's address.
+            client.connect(socket.getaddrinfo(question["to"], question["port"], client.family, client.type)[0][4])
             if question["protocol"] == "udp":
                 client.send(b"?")
             return client.recv(200).decode() or "closed"

@@ -381,6 +381,18 @@ impl Lab {
         self.peer.start(&["/usr/bin/python3", actor.to_str().unwrap(), "serve"], &outside);
     }
 
+    /// The pod has no IPv6 address but its link-local one.
+    pub fn without_global_ipv6(self) -> Lab {
+        self.pod.ip(&format!("-6 address del {POD_V6}/64 dev eth0"));
+        self
+    }
+
+    /// The pod's IPv6 address comes, late.
+    pub fn add_global_ipv6(&self) {
+        self.pod.ip(&format!("-6 address add {POD_V6}/64 dev eth0 nodad"));
+        self.pod.ip(&format!("-6 route replace default via {PEER_V6}"));
+    }
+
     /// Starts listeners in the pod, as a user and the group of the same number.
     pub fn serve(&mut self, user: u32, listeners: &str) {
         let user = user.to_string();
@@ -454,7 +466,9 @@ impl Lab {
         let mut wrong = Vec::new();
         for (probe, answer) in probes.iter().zip(&answers) {
             let dialled = if probe.to.contains(':') {
-                format!("[{}]:{}", probe.to, probe.port)
+                // The interface of a link-local address is no part of it.
+                let to = probe.to.split('%').next().unwrap_or_default();
+                format!("[{to}]:{}", probe.port)
             } else {
                 format!("{}:{}", probe.to, probe.port)
             };

@@ -36,7 +36,10 @@ pub struct Report {
 impl Case {
     pub fn new(origin: String, configuration: Configuration, packets: Vec<Packet>) -> Case {
         let target = configuration.target();
-        let told = packets.iter().map(|packet| expected::answer(&target.program, packet)).collect();
+        let told = packets
+            .iter()
+            .map(|packet| expected::answer(target.program(BackendKind::Nftables), packet))
+            .collect();
         Case { origin, configuration, packets, target, told }
     }
 

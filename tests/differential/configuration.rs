@@ -11,7 +11,7 @@ use mesh_intercept::config::settings::{ALL, Setting};
 use mesh_intercept::config::typed::{Origin, Settings};
 use mesh_intercept::config::{Config, Dns};
 use mesh_intercept::kernel::files::Files;
-use mesh_intercept::program::{Pod, bridge, compile};
+use mesh_intercept::program::Pod;
 
 use crate::packet::pod_addresses;
 
@@ -64,13 +64,10 @@ impl Configuration {
         let resolvers = if config.dns == Dns::Resolvers { self.resolvers().servers } else { vec![] };
         let families = PodFamilies::decide(&pod_addresses(false), config.dual_stack).unwrap();
         let pod = Pod { families, resolvers };
-        Target {
-            program: compile(&config, &pod),
-            bridge: bridge(&config, &pod),
-            delivery: (config.tproxy_mark, config.tproxy_table),
-            claims_by_form: true,
-            record: Record::now(config.flags(), &[]),
-        }
+        let record = Record::now(config.flags(), &[]);
+        let mut target = Target::new(config, pod, record);
+        target.claims_by_form = true;
+        target
     }
 
     /// Puts it on a command line.

@@ -74,7 +74,7 @@ fn answer_leaves(
         tracking: Tracking::Established,
         ..Simulated::first(entry, sent.protocol, sent.destination, sent.source)
     };
-    simulate(program, &answer, surroundings).fate != Fate::Dropped
+    !matches!(simulate(program, &answer, surroundings).fate, Fate::Dropped | Fate::Rejected)
 }
 
 /// The packet as the simulator takes it.

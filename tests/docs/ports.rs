@@ -7,10 +7,10 @@ use std::path::Path;
 use mesh_intercept::cni::interception::Node;
 use mesh_intercept::cni::netconf::NetConf;
 use mesh_intercept::cni::pod::PodFacts;
-use mesh_intercept::config::Config;
 use mesh_intercept::config::arguments::{Outcome, parse};
 use mesh_intercept::config::families::PodFamilies;
 use mesh_intercept::config::owners::{Gid, Uid};
+use mesh_intercept::config::{BackendKind, Config};
 use mesh_intercept::kernel::files::Files;
 use mesh_intercept::program::{Entry, Fate, Owner, Packet, Pod, Protocol, Surroundings, compile, simulate};
 
@@ -47,7 +47,7 @@ fn of_pod(mode: &str) -> Config {
 fn past_the_proxy(config: &Config, is_inbound: bool) -> BTreeSet<u16> {
     let addresses: Vec<IpAddr> = vec![POD.parse().unwrap()];
     let families = PodFamilies::decide(&addresses, config.dual_stack).unwrap();
-    let program = compile(config, &Pod { families, resolvers: Vec::new() });
+    let program = compile(config, &Pod { families, resolvers: Vec::new() }, BackendKind::Nftables);
     let surroundings = Surroundings { addresses, transparent_listener: true };
     let (from, to) = if is_inbound { (OTHER, POD) } else { (POD, OTHER) };
     let goes_past = |port: &u16| {

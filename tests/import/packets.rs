@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use mesh_intercept::config::BackendKind;
 use mesh_intercept::config::families::PodFamilies;
 use mesh_intercept::config::owners::{Gid, Uid};
 use mesh_intercept::import::{Imported, Peer};
@@ -16,7 +17,7 @@ fn fate(it: &Imported, user: Option<u32>, protocol: Protocol, to: &str) -> (Fate
     let own: IpAddr = POD.parse().unwrap();
     let addresses = vec![own, "fd00::2".parse().unwrap()];
     let families = PodFamilies::decide(&addresses, it.config.dual_stack).unwrap();
-    let program = compile(&it.config, &Pod { families, resolvers: Vec::new() });
+    let program = compile(&it.config, &Pod { families, resolvers: Vec::new() }, BackendKind::Nftables);
     let to: SocketAddr = to.parse().unwrap();
     let local = to.ip().is_loopback() || to.ip() == own;
     let source = match (user, to.ip()) {

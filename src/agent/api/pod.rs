@@ -207,6 +207,9 @@ fn variables<'de, D: Deserializer<'de>>(source: D) -> Result<Bounded<BTreeMap<St
 pub struct Status {
     /// `Pending`, `Running`, `Succeeded`, `Failed` or `Unknown`.
     pub phase: Name,
+    /// The first of its addresses.
+    #[serde(rename = "podIP")]
+    pub pod_ip: Name,
     /// The init containers.
     pub init_container_statuses: ContainerStatuses,
     /// The containers.

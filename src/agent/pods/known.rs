@@ -1,6 +1,7 @@
 //! What is kept of one pod.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use super::Key;
 use crate::agent::api::pod::PodObject;
@@ -25,6 +26,8 @@ pub struct KnownPod {
     pub stage: Stage,
     /// Whether it stands for a static pod, whose processes belong to another UID.
     pub is_static: bool,
+    /// Whether IPv6 is the family of the first of its addresses.
+    pub is_ipv6_first: bool,
     /// Whether its containers are started again when they fail (`restartPolicy` is not `Never`).
     pub restarts: bool,
     /// Which failure of its validation has to be looked after, if any (`repair/broken.rs`).
@@ -88,6 +91,7 @@ impl KnownPod {
         KnownPod {
             stage,
             is_static: object.metadata.annotations.static_uid.is_some(),
+            is_ipv6_first: object.status.pod_ip.parse::<IpAddr>().is_ok_and(|it| it.is_ipv6()),
             restarts: object.spec.restart_policy.as_deref() != Some("Never"),
             failure: failure(&object, repair),
             is_labelled: object.metadata.labels.get().is_some_and(label),

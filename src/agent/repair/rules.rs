@@ -110,6 +110,7 @@ pub(super) fn treat(
         return Ok(State::LeftAlone(reason));
     }
     let Some(mut rules) = node.rules_of(facts)? else { return Ok(State::LeftAlone(Reason::ModeNone)) };
+    rules.config.dual_stack |= pod.is_ipv6_first;
     let mut kernel = System::inside(namespace.ok_or(RepairError::NoProcess)?);
     let is_starting = pod.stage == Stage::Initialising;
     let state = match look(&mut rules, &mut kernel, treatment, is_starting, USUAL) {

@@ -165,6 +165,7 @@ impl<'a> Words<'a> {
             ("REJECT", ["--reject-with", "icmp-port-unreachable" | "icmp6-port-unreachable"]) => {
                 Verdict::Reject
             }
+            ("REJECT", ["--reject-with", "tcp-reset"]) => Verdict::Reset,
             ("REDIRECT", ["--to-ports", port]) => Verdict::Redirect(port.parse().ok()?),
             ("TPROXY", ["--on-port", port, "--on-ip", "0.0.0.0" | "::", "--tproxy-mark", set]) => {
                 Verdict::Tproxy { port: port.parse().ok()?, mark: all_bits(set)? }

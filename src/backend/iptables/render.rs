@@ -231,6 +231,7 @@ fn target(verdict: Verdict, family: Family) -> String {
             Family::Ipv4 => "-j REJECT --reject-with icmp-port-unreachable".to_owned(),
             Family::Ipv6 => "-j REJECT --reject-with icmp6-port-unreachable".to_owned(),
         },
+        Verdict::Reset => "-j REJECT --reject-with tcp-reset".to_owned(),
         Verdict::Jump(chain) => format!("-j {chain}"),
         Verdict::Redirect(port) => format!("-j REDIRECT --to-ports {port}"),
         Verdict::Tproxy { port, mark } => {

@@ -7,7 +7,10 @@ use std::collections::HashMap;
 use super::expressions;
 use super::intervals::Interval;
 use super::record::{self, Record};
-use super::ruleset::{Action, Base, Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily, elements_of};
+use super::ruleset::{
+    Action, Base, Chain, DNAT_PRIORITY, Rule, Ruleset, Set, SetType, TABLE, TableFamily, WantedTable,
+    elements_of,
+};
 use crate::backend::listing::Count;
 use crate::backend::standing::Standing;
 use crate::config::values::Mark;
@@ -31,6 +34,8 @@ pub struct HeldChain {
     pub name: String,
     /// Where the kernel starts with it, or why that is not known.
     pub base: Result<Option<Base>, String>,
+    /// Whether it is a base chain of nat at the priority of other programs, as earlier versions made it.
+    pub is_late_nat: bool,
     /// Its rules, in order.
     pub rules: Vec<HeldRule>,
 }
@@ -70,6 +75,29 @@ pub struct Held {
     pub generation: u32,
     /// Our tables: at most one a family.
     pub tables: Vec<HeldTable>,
+}
+
+impl Held {
+    /// The table of this family.
+    pub fn table(&self, family: TableFamily) -> Option<&HeldTable> {
+        self.tables.iter().find(|table| table.family == family)
+    }
+
+    /// What the tables of the families of a ruleset hold, if nothing in them is unknown.
+    pub fn ruleset(&self, wanted: &Ruleset) -> Option<Ruleset> {
+        let held = |table: &WantedTable| self.table(table.family).and_then(HeldTable::wanted);
+        Some(Ruleset { tables: wanted.tables.iter().map(held).collect::<Option<_>>()? })
+    }
+
+    /// What all tables hold, if nothing in them is unknown.
+    pub fn whole(&self) -> Option<Ruleset> {
+        Some(Ruleset { tables: self.tables.iter().map(HeldTable::wanted).collect::<Option<_>>()? })
+    }
+
+    /// Whether the installation is recorded.
+    pub fn is_recorded(&self) -> bool {
+        self.tables.iter().any(|table| table.is_recorded)
+    }
 }
 
 /// How often reading is tried anew when rules change meanwhile.
@@ -206,10 +234,12 @@ fn chain(payload: &[u8], rules: &HashMap<String, Vec<&[u8]>>) -> HeldChain {
     const NAME: u16 = 3;
     let name = attribute(payload, NAME).map(text).unwrap_or_default();
     let rules = rules.get(&name).into_iter().flatten().map(|payload| held_rule(payload)).collect();
-    HeldChain { base: base(payload), name, rules }
+    let (base, is_late_nat) = base(payload);
+    HeldChain { base, is_late_nat, name, rules }
 }
 
-fn base(payload: &[u8]) -> Result<Option<Base>, String> {
+/// Where the kernel starts with a chain, and whether it is one of nat at the priority of other programs.
+fn base(payload: &[u8]) -> (Result<Option<Base>, String>, bool) {
     const HOOK: u16 = 4;
     const POLICY: u16 = 5;
     const TYPE: u16 = 7;
@@ -217,7 +247,7 @@ fn base(payload: &[u8]) -> Result<Option<Base>, String> {
     const ACCEPT: u32 = 1;
     /// `NFT_CHAIN_BASE`: says no more than that there is a hook.
     const IS_BASE: u32 = 1;
-    let Some(hook) = attribute(payload, HOOK) else { return Ok(None) };
+    let Some(hook) = attribute(payload, HOOK) else { return (Ok(None), false) };
     let part = |wanted| nested(hook).find(|(kind, _)| *kind == wanted).and_then(|(_, bytes)| number(bytes));
     let (place, priority) = (part(1), part(2).map(|it| it as i32));
     let kind = attribute(payload, TYPE).map(text).unwrap_or_default();
@@ -225,21 +255,21 @@ fn base(payload: &[u8]) -> Result<Option<Base>, String> {
     let flags = attribute(payload, FLAGS).and_then(number).unwrap_or(0);
     let devices = nested(hook).any(|(kind, _)| kind > 2);
     let tables = [Table::Raw, Table::Mangle, Table::Nat, Table::Filter];
-    let all = tables
-        .into_iter()
-        .flat_map(|table| [Hook::Prerouting, Hook::Output].map(|hook| Base { hook, table }));
+    let all = tables.into_iter().flat_map(|table| Hook::ALL.map(|hook| Base { hook, table }));
     let same = |base: &Base| {
         place == Some(base.hook_number()) && priority == Some(base.priority()) && kind == base.kind()
     };
-    match all.into_iter().find(same) {
-        Some(base) if policy == Some(ACCEPT) && flags & !IS_BASE == 0 && !devices => Ok(Some(base)),
-        _ => Err(format!(
-            "type {kind} hook {} priority {} policy {}",
-            place.map_or_else(|| "?".to_owned(), |it| it.to_string()),
-            priority.unwrap_or_default(),
-            if policy == Some(ACCEPT) { "accept" } else { "drop" }
-        )),
+    let is_plain = policy == Some(ACCEPT) && flags & !IS_BASE == 0 && !devices;
+    if let (Some(base), true) = (all.into_iter().find(same), is_plain) {
+        return (Ok(Some(base)), false);
     }
+    let text = format!(
+        "type {kind} hook {} priority {} policy {}",
+        place.map_or_else(|| "?".to_owned(), |it| it.to_string()),
+        priority.unwrap_or_default(),
+        if policy == Some(ACCEPT) { "accept" } else { "drop" }
+    );
+    (Err(text), is_plain && kind == "nat" && priority == Some(DNAT_PRIORITY))
 }
 
 fn held_rule(payload: &[u8]) -> HeldRule {
@@ -333,45 +363,57 @@ fn one_element(kind: SetType, element: &[u8]) -> Result<(u128, bool), String> {
 }
 
 impl HeldTable {
-    /// The same as a ruleset, if nothing in it is unknown.
-    pub fn ruleset(&self) -> Option<Ruleset> {
+    /// The same as a table that is wanted, if nothing in it is unknown.
+    fn wanted(&self) -> Option<WantedTable> {
         let chain = |held: &HeldChain| {
             let rules = held.rules.iter().map(|held| held.rule.clone().ok()).collect::<Option<_>>()?;
             Some(Chain { name: held.name.clone(), base: held.base.clone().ok()?, rules })
         };
-        let ruleset = Ruleset {
+        let table = WantedTable {
             family: self.family,
             sets: self.sets.iter().map(|held| held.set.clone().ok()).collect::<Option<_>>()?,
             chains: self.chains.iter().map(chain).collect::<Option<_>>()?,
         };
-        self.oddities.is_empty().then(|| ruleset.sorted())
-    }
-}
-
-impl HeldTable {
-    /// Does the change to this ruleset need it? It captures inbound connections in two hooks, and this table does so in
-    /// the later one alone: exchanged at one instant, a packet between the two hooks would meet neither.
-    pub fn needs(&self, bridge: &Ruleset) -> bool {
-        let earlier = |chain: &&Chain| matches!(chain.base, Some(Base { table: Table::Mangle, .. }));
-        bridge.chains.iter().filter(earlier).any(|chain| !self.chains.iter().any(|it| chain.is_place_of(it)))
+        self.oddities.is_empty().then(|| table.sorted())
     }
 }
 
 impl Held {
+    /// Does the change to this ruleset need it? It captures inbound connections in two hooks, and the rules that are there do
+    /// so in the later one alone: exchanged at one instant, a packet between the two hooks would meet neither.
+    pub fn needs(&self, bridge: &Ruleset) -> bool {
+        let earlier = |chain: &&Chain| matches!(chain.base, Some(Base { table: Table::Mangle, .. }));
+        bridge.tables.iter().any(|table| {
+            self.table(table.family).is_some_and(|there| {
+                let is_there = |chain: &Chain| there.chains.iter().any(|it| chain.is_place_of(it));
+                table.chains.iter().filter(earlier).any(|chain| !is_there(chain))
+            })
+        })
+    }
+
     /// How it stands to a ruleset. `bridge` is there for a moment before it.
     pub fn standing(&self, wanted: &Ruleset, bridge: Option<&Ruleset>) -> Standing {
-        let Some(table) = self.tables.iter().find(|table| table.family == wanted.family) else {
-            return if self.tables.is_empty() { Standing::Absent } else { Standing::Different };
-        };
-        match table.ruleset() {
-            // The table of another family is to go as soon as this one is there.
-            Some(there) if there == *wanted && (self.tables.len() > 1 || !table.is_recorded) => {
+        if self.tables.is_empty() {
+            return Standing::Absent;
+        }
+        match self.ruleset(wanted) {
+            // A table of another family is to go as soon as those that are wanted are there.
+            Some(there)
+                if there == *wanted && (self.tables.len() > wanted.tables.len() || !self.is_recorded()) =>
+            {
                 Standing::Interrupted
             }
             Some(there) if there == *wanted => Standing::Equal,
             Some(there) if Some(&there) == bridge => Standing::Interrupted,
+            // A whole table has gone, and nothing else is otherwise.
+            None if self.is_part_of(wanted) => Standing::Interrupted,
             _ => Standing::Different,
         }
+    }
+
+    fn is_part_of(&self, wanted: &Ruleset) -> bool {
+        let is_wanted = |held: &HeldTable| held.wanted().is_some_and(|it| wanted.tables.contains(&it));
+        self.tables.iter().all(is_wanted)
     }
 
     /// The marks that rules give to connections which TPROXY intercepts.

@@ -1,10 +1,10 @@
 //! The ruleset as netlink messages: one batch, one transaction.
 
-use super::decode::{HeldChain, HeldSet, HeldTable};
+use super::decode::{Held, HeldChain, HeldSet, HeldTable};
 use super::expressions::{self, DATA_VALUE};
 use super::intervals::Interval;
 use super::record::{self, Record, digest};
-use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily};
+use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily, WantedTable};
 use crate::kernel::ListedChain;
 use crate::netlink::{Attributes, Batch, LONGEST_ATTRIBUTE, TooLong, flag, message};
 
@@ -13,10 +13,12 @@ use crate::netlink::{Attributes, Batch, LONGEST_ATTRIBUTE, TooLong, flag, messag
 /// # Errors
 /// When something does not fit into an attribute.
 pub fn encode(ruleset: &Ruleset, record: &Record) -> Result<Batch, TooLong> {
-    let mut writer = Writer { batch: Batch::new(), family: ruleset.family };
-    writer.new_table(ruleset)?;
-    writer.new_record(&Record { digest: digest(writer.batch.bytes()), ..record.clone() })?;
-    Ok(writer.batch.finish())
+    let mut batch = Batch::new();
+    for table in &ruleset.tables {
+        batch = Writer::begin(batch, table).new_table()?;
+    }
+    let record = Record { digest: digest(batch.bytes()), ..record.clone() };
+    Ok(write_record(batch, ruleset, &record)?.finish())
 }
 
 /// The digest that the record of this ruleset has.
@@ -24,12 +26,22 @@ pub fn encode(ruleset: &Ruleset, record: &Record) -> Result<Batch, TooLong> {
 /// # Errors
 /// When something does not fit into an attribute.
 pub fn digest_of(ruleset: &Ruleset) -> Result<u64, TooLong> {
-    let mut writer = Writer { batch: Batch::new(), family: ruleset.family };
-    writer.new_table(ruleset)?;
-    Ok(digest(writer.batch.bytes()))
+    let mut batch = Batch::new();
+    for table in &ruleset.tables {
+        batch = Writer::begin(batch, table).new_table()?;
+    }
+    Ok(digest(batch.bytes()))
 }
 
-/// Writes the transaction that turns a table of ours into the ruleset, for the generation in which it was read.
+fn write_record(batch: Batch, ruleset: &Ruleset, record: &Record) -> Result<Batch, TooLong> {
+    match ruleset.tables.first() {
+        Some(first) => Writer::begin(batch, first).new_record(record),
+        None => Ok(batch),
+    }
+}
+
+/// Writes the transaction that turns what is there into the ruleset, for the generation in which it was read. A table of
+/// another family stays.
 ///
 /// Chains that stay are emptied and filled again: what a hook walks is exchanged at one instant. A chain that is
 /// removed and made anew is not the same: at one hook the new one would come before the old one, and a packet between
@@ -37,19 +49,23 @@ pub fn digest_of(ruleset: &Ruleset) -> Result<u64, TooLong> {
 ///
 /// # Errors
 /// When something does not fit into an attribute.
-pub fn encode_change(
-    held: &HeldTable,
-    generation: u32,
-    ruleset: &Ruleset,
-    record: &Record,
-) -> Result<Batch, TooLong> {
-    let mut writer = Writer { batch: Batch::for_generation(generation), family: ruleset.family };
+pub fn encode_change(held: &Held, ruleset: &Ruleset, record: &Record) -> Result<Batch, TooLong> {
+    let mut batch = Batch::for_generation(held.generation);
     let record = Record { digest: digest_of(ruleset)?, ..record.clone() };
+    for table in &ruleset.tables {
+        let writer = Writer::begin(batch, table);
+        batch = match held.table(table.family) {
+            Some(there) => change_table(writer, there, table)?,
+            None => writer.new_table()?,
+        };
+    }
+    Ok(write_record(batch, ruleset, &record)?.finish())
+}
+
+fn change_table(mut writer: Writer<'_>, held: &HeldTable, ruleset: &WantedTable) -> Result<Batch, TooLong> {
     if !held.oddities.is_empty() {
         writer.remove_table(held.family)?;
-        writer.new_table(ruleset)?;
-        writer.new_record(&record)?;
-        return Ok(writer.batch.finish());
+        return writer.new_table();
     }
     let stays = |it: &&HeldChain| ruleset.chains.iter().any(|chain| chain.is_place_of(it));
     for chain in held.chains.iter().filter(|chain| !chain.rules.is_empty()) {
@@ -74,9 +90,8 @@ pub fn encode_change(
             writer.new_chain(chain)?;
         }
     }
-    writer.new_rules(ruleset)?;
-    writer.new_record(&record)?;
-    Ok(writer.batch.finish())
+    writer.new_rules()?;
+    Ok(writer.batch)
 }
 
 /// Writes the transaction that removes our tables of these families.
@@ -84,11 +99,11 @@ pub fn encode_change(
 /// # Errors
 /// Never: the name fits.
 pub fn encode_removal(old: &[TableFamily]) -> Result<Batch, TooLong> {
-    let mut writer = Writer { batch: Batch::new(), family: TableFamily::Inet };
+    let mut batch = Batch::new();
     for family in old {
-        writer.remove_table(*family)?;
+        remove_table(&mut batch, *family)?;
     }
-    Ok(writer.batch.finish())
+    Ok(batch.finish())
 }
 
 /// Writes a transaction that nobody sees and that removes something: what is to be waited for before rules go that others
@@ -152,13 +167,21 @@ fn in_our_table() -> Attributes {
 const TABLE_NAME: u16 = 1;
 const CHAIN_NAME: u16 = 3;
 
-/// Writes messages about our table of this family.
-struct Writer {
-    batch: Batch,
-    family: TableFamily,
+fn remove_table(batch: &mut Batch, family: TableFamily) -> Result<(), TooLong> {
+    batch.push(family.number(), "the old table".into(), message::DELETE_TABLE, 0, &in_our_table())
 }
 
-impl Writer {
+/// Writes messages about one table.
+pub(super) struct Writer<'a> {
+    pub(super) batch: Batch,
+    table: &'a WantedTable,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn begin(batch: Batch, table: &'a WantedTable) -> Writer<'a> {
+        Writer { batch, table }
+    }
+
     fn push(
         &mut self,
         subject: String,
@@ -166,24 +189,25 @@ impl Writer {
         flags: u16,
         attributes: &Attributes,
     ) -> Result<(), TooLong> {
-        self.batch.push(self.family.number(), subject, kind, flags, attributes)
+        self.batch.push(self.table.family.number(), subject, kind, flags, attributes)
     }
 
-    fn new_table(&mut self, ruleset: &Ruleset) -> Result<(), TooLong> {
+    fn new_table(mut self) -> Result<Batch, TooLong> {
         let create = flag::CREATE | flag::EXCLUSIVE;
         self.push("the table".into(), message::NEW_TABLE, create, &in_our_table())?;
-        for (set, id) in ruleset.sets.iter().zip(1..) {
+        for (set, id) in self.table.sets.iter().zip(1..) {
             self.new_set(set, id)?;
         }
         // Every chain before every rule: rules jump.
-        for chain in &ruleset.chains {
+        for chain in &self.table.chains {
             self.new_chain(chain)?;
         }
-        self.new_rules(ruleset)
+        self.new_rules()?;
+        Ok(self.batch)
     }
 
-    fn new_rules(&mut self, ruleset: &Ruleset) -> Result<(), TooLong> {
-        for chain in &ruleset.chains {
+    pub(super) fn new_rules(&mut self) -> Result<(), TooLong> {
+        for chain in &self.table.chains {
             for rule in &chain.rules {
                 self.new_rule(chain, rule)?;
             }
@@ -191,21 +215,22 @@ impl Writer {
         Ok(())
     }
 
-    fn new_record(&mut self, record: &Record) -> Result<(), TooLong> {
+    fn new_record(mut self, record: &Record) -> Result<Batch, TooLong> {
         let mut attributes = in_our_table();
         attributes.text(CHAIN_NAME, record::CHAIN).bytes(record::USER_DATA, &record.bytes());
         let subject = "the record of the installation".to_owned();
-        self.push(subject, message::NEW_CHAIN, flag::CREATE | flag::EXCLUSIVE, &attributes)
+        self.push(subject, message::NEW_CHAIN, flag::CREATE | flag::EXCLUSIVE, &attributes)?;
+        Ok(self.batch)
     }
 
-    fn remove_rules(&mut self, chain: &str) -> Result<(), TooLong> {
+    pub(super) fn remove_rules(&mut self, chain: &str) -> Result<(), TooLong> {
         const CHAIN: u16 = 2;
         let mut attributes = in_our_table();
         attributes.text(CHAIN, chain);
         self.push(format!("the old rules of the chain {chain}"), message::DELETE_RULE, 0, &attributes)
     }
 
-    fn remove_chain(&mut self, chain: &str) -> Result<(), TooLong> {
+    pub(super) fn remove_chain(&mut self, chain: &str) -> Result<(), TooLong> {
         let mut attributes = in_our_table();
         attributes.text(CHAIN_NAME, chain);
         self.push(format!("the old chain {chain}"), message::DELETE_CHAIN, 0, &attributes)
@@ -219,7 +244,7 @@ impl Writer {
     }
 
     fn remove_table(&mut self, family: TableFamily) -> Result<(), TooLong> {
-        self.batch.push(family.number(), "the old table".into(), message::DELETE_TABLE, 0, &in_our_table())
+        remove_table(&mut self.batch, family)
     }
 
     fn new_set(&mut self, set: &Set, id: u32) -> Result<(), TooLong> {
@@ -267,7 +292,7 @@ impl Writer {
         Ok(())
     }
 
-    fn new_chain(&mut self, chain: &Chain) -> Result<(), TooLong> {
+    pub(super) fn new_chain(&mut self, chain: &Chain) -> Result<(), TooLong> {
         const HOOK: u16 = 4;
         const POLICY: u16 = 5;
         const TYPE: u16 = 7;

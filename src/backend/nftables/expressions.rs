@@ -51,16 +51,20 @@ mod verdict {
     pub(super) const RETURN: i32 = -5;
 }
 
-/// What a sender is told (linux/netfilter/nf_tables.h, linux/icmp.h).
+/// What a sender is told (linux/netfilter/nf_tables.h, linux/icmp.h, linux/icmpv6.h).
 mod reject {
     use crate::backend::nftables::ruleset::TableFamily;
 
-    /// The kind of the error and its code: `NFT_REJECT_ICMP_UNREACH` with `ICMP_PORT_UNREACH`, or where both families are,
+    /// `NFT_REJECT_TCP_RST`
+    pub(super) const TCP_RESET: u32 = 1;
+
+    /// The kind of the error and its code: `NFT_REJECT_ICMP_UNREACH` with `ICMP_PORT_UNREACH` or `ICMPV6_PORT_UNREACH`, or where both families are,
     /// `NFT_REJECT_ICMPX_UNREACH` with `NFT_REJECT_ICMPX_PORT_UNREACH`. A table of one family takes the latter too, and then
     /// only drops (net/ipv4/netfilter/nft_reject_ipv4.c).
     pub(super) fn port_unreachable(family: TableFamily) -> (u32, u8) {
         match family {
             TableFamily::Ip => (0, 3),
+            TableFamily::Ip6 => (0, 4),
             TableFamily::Inet => (2, 1),
         }
     }
@@ -209,6 +213,9 @@ impl Expressions<'_> {
                     data.u32(1, kind).bytes(2, &[code]);
                 });
             }
+            Action::Reset => self.expression("reject", |data| {
+                data.u32(1, reject::TCP_RESET);
+            }),
             Action::Jump(chain) => self.verdict(verdict::JUMP, Some(chain)),
             Action::Redirect(port) => {
                 self.immediate(&port.to_be_bytes());

@@ -69,6 +69,7 @@ mod tests {
     use super::super::ruleset::SetType;
     use super::super::{Ruleset, translate};
     use super::*;
+    use crate::config::BackendKind;
     use crate::config::arbitrary::config;
     use crate::config::families::{Families, PodFamilies};
     use crate::config::settings::{OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES};
@@ -89,10 +90,10 @@ mod tests {
     }
 
     fn excluding(ranges: &str) -> Ruleset {
-        let families = PodFamilies { intercepted: Families::IPV4, uncaptured: Families::NONE };
+        let families = PodFamilies::only(Families::IPV4);
         let config =
             config(&vec![(&OUTBOUND_RANGES, "*".to_owned()), (&OUTBOUND_EXCLUDED_RANGES, ranges.to_owned())]);
-        translate(&compile(&config, &Pod { families, resolvers: Vec::new() }))
+        translate(&compile(&config, &Pod { families, resolvers: Vec::new() }, BackendKind::Nftables))
     }
 
     #[test]
@@ -104,7 +105,10 @@ mod tests {
         let many = excluding(&(all.join(",") + ",10.7.0.0/16,10.77.1.2/32"));
         let one = excluding("10.0.0.0/10,10.64.0.0/13,10.72.0.0/14,10.76.0.0/15,10.78.0.0/19");
         assert_eq!(many, one);
-        assert!(!one.sets.iter().any(|set| set.kind == SetType::Ipv4), "one range needs no set: {one:?}");
+        assert!(
+            !one.tables[0].sets.iter().any(|set| set.kind == SetType::Ipv4),
+            "one range needs no set: {one:?}"
+        );
         assert_ne!(one, excluding("10.0.0.0/10,10.64.0.0/13,10.72.0.0/14,10.76.0.0/15,10.79.0.0/19"));
     }
 

@@ -9,7 +9,7 @@ use ipnet::{Ipv4Subnets, Ipv6Subnets};
 
 use super::decode::{HeldChain, HeldTable};
 use super::intervals::Interval;
-use super::ruleset::{Action, Field, Operand, Rule, Set, SetType, TableFamily, Test};
+use super::ruleset::{Action, Field, Operand, Rule, Set, SetType, Test};
 use super::translate::chain_name;
 use crate::backend::lifted::Lifted;
 use crate::config::cidrs::CidrSet;
@@ -98,10 +98,7 @@ impl<'a> Lifter<'a> {
 
     fn rule(&self, table: Table, rule: &Rule) -> Option<program::Rule> {
         let (id, reason) = rule.comment.split_once(": ").unwrap_or((&rule.comment, ""));
-        let mut families = match self.table.family {
-            TableFamily::Ip => Families::IPV4,
-            TableFamily::Inet => Families::BOTH,
-        };
+        let mut families = self.table.family.families();
         let mut matches = Vec::new();
         for test in &rule.tests {
             match (test.field, &test.operand) {
@@ -287,6 +284,7 @@ fn verdict(actions: &[Action]) -> Option<Verdict> {
         [Action::Accept] => Verdict::Accept,
         [Action::Drop] => Verdict::Drop,
         [Action::Reject(_)] => Verdict::Reject,
+        [Action::Reset] => Verdict::Reset,
         [Action::Redirect(number)] => Verdict::Redirect(port(number)?),
         [Action::Tproxy { port: number, .. }, Action::SetMark(mark), Action::Accept] => {
             Verdict::Tproxy { port: port(number)?, mark: Mark::new(*mark)? }

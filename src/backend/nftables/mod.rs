@@ -1,5 +1,6 @@
 //! nf_tables: one table of our own, written over netlink in one transaction, and read back.
 
+mod base_chains;
 mod decode;
 mod encode;
 mod expressions;
@@ -10,12 +11,13 @@ mod ruleset;
 mod text;
 mod translate;
 
+pub use base_chains::BaseChains;
 pub use decode::{Held, HeldChain, HeldRule, HeldTable, read};
 pub use encode::{
     digest_of, encode, encode_change, encode_nothing, encode_pruning, encode_removal, encode_removal_of,
 };
 pub use lift::lift;
 pub use record::Record;
-pub use ruleset::{End, Rule, Ruleset, TABLE, TableFamily, ends};
+pub use ruleset::{End, Rule, Ruleset, TABLE, TableFamily, WantedTable, ends};
 pub use text::{listing, listing_of_held, render};
 pub use translate::translate;

@@ -2,7 +2,7 @@
 
 use super::decode::HeldChain;
 use super::intervals::Interval;
-use crate::config::families::Family;
+use crate::config::families::{Families, Family};
 use crate::netlink::{FAMILY_INET, family_number};
 use crate::program::{ConnectionState, Hook, Protocol, Table};
 
@@ -14,34 +14,62 @@ pub const TABLE: &str = "mesh-intercept";
 pub enum TableFamily {
     /// Those of IPv4.
     Ip,
+    /// Those of IPv6.
+    Ip6,
     /// Those of IPv4 and IPv6.
     Inet,
 }
 
 impl TableFamily {
-    /// Every family that our table can have.
-    pub const ALL: [TableFamily; 2] = [TableFamily::Ip, TableFamily::Inet];
+    /// Every family that a table of the product can have.
+    pub const ALL: [TableFamily; 3] = [TableFamily::Ip, TableFamily::Ip6, TableFamily::Inet];
+
+    /// The families whose packets it sees.
+    pub fn families(self) -> Families {
+        match self {
+            TableFamily::Ip => Families::IPV4,
+            TableFamily::Ip6 => Families::IPV6,
+            TableFamily::Inet => Families::BOTH,
+        }
+    }
 
     /// As `nft` spells it.
     pub fn name(self) -> &'static str {
         match self {
             TableFamily::Ip => "ip",
+            TableFamily::Ip6 => "ip6",
             TableFamily::Inet => "inet",
         }
     }
 
-    /// Its number in netfilter (`NFPROTO_IPV4`, `NFPROTO_INET`).
+    /// Its number in netfilter (`NFPROTO_IPV4`, `NFPROTO_IPV6`, `NFPROTO_INET`).
     pub fn number(self) -> u8 {
         match self {
             TableFamily::Ip => family_number(Family::Ipv4),
+            TableFamily::Ip6 => family_number(Family::Ipv6),
             TableFamily::Inet => FAMILY_INET,
         }
     }
 }
 
-/// Everything in our table.
+/// Everything that is in nf_tables: a table for all packets, or one for IPv4 and, where rules are about IPv6 besides,
+/// another one for those. The record of the installation is in the first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ruleset {
+    /// The tables; no two have the same family.
+    pub tables: Vec<WantedTable>,
+}
+
+impl Ruleset {
+    /// The table of this family.
+    pub fn table(&self, family: TableFamily) -> Option<&WantedTable> {
+        self.tables.iter().find(|table| table.family == family)
+    }
+}
+
+/// Everything in one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WantedTable {
     /// Which packets the table sees: no more than the rules are for, so that a family that is not intercepted never
     /// meets a hook.
     pub family: TableFamily,
@@ -51,11 +79,11 @@ pub struct Ruleset {
     pub chains: Vec<Chain>,
 }
 
-impl Ruleset {
+impl WantedTable {
     /// The same with sets and chains by name, so that two can be compared: their order means nothing, and the kernel has
     /// them in the order in which they were made.
     #[must_use]
-    pub(super) fn sorted(mut self) -> Ruleset {
+    pub(super) fn sorted(mut self) -> WantedTable {
         self.sets.sort_by(|one, other| one.name.cmp(&other.name));
         self.chains.sort_by(|one, other| one.name.cmp(&other.name));
         self
@@ -201,6 +229,9 @@ impl Chain {
     }
 }
 
+/// `NF_IP_PRI_NAT_DST`: where other programs, iptables among them, and earlier versions have their chains of nat.
+pub(super) const DNAT_PRIORITY: i32 = -100;
+
 /// Where and when the kernel starts to walk a chain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Base {
@@ -225,16 +256,19 @@ impl Base {
     pub fn hook_number(self) -> u32 {
         match self.hook {
             Hook::Prerouting => 0,
+            Hook::Input => 1,
             Hook::Output => 3,
         }
     }
 
-    /// The priority: that of the table of the same name in iptables (linux/netfilter_ipv4.h).
+    /// The priority: that of the table of the same name in iptables (linux/netfilter_ipv4.h), but nat right before it. Of
+    /// two chains of one priority the kernel enters the younger one first, and the first that translates an address decides:
+    /// a container engine that comes later would lead connections past the proxy.
     pub fn priority(self) -> i32 {
         match self.table {
             Table::Raw => -300,
             Table::Mangle => -150,
-            Table::Nat => -100,
+            Table::Nat => DNAT_PRIORITY - 1,
             Table::Filter => 0,
         }
     }
@@ -276,7 +310,7 @@ pub fn ends(rule: &Rule) -> End {
         _ if rule.actions.iter().any(redirects) => End::Redirects,
         Some(Action::Return | Action::Accept) => End::Passes,
         Some(Action::Drop) => End::Drops,
-        Some(Action::Reject(_)) => End::Rejects,
+        Some(Action::Reject(_) | Action::Reset) => End::Rejects,
         _ => End::GoesOn,
     }
 }
@@ -365,6 +399,8 @@ pub enum Action {
     /// Gone, and the sender is told that the port is unreachable, in the way that a table of this family knows: others drop
     /// the packet in silence.
     Reject(TableFamily),
+    /// Gone, and the connection is reset.
+    Reset,
     /// On with another chain.
     Jump(String),
     /// To a port of the local host.

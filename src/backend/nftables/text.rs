@@ -7,46 +7,49 @@ use super::decode::HeldTable;
 use super::intervals::Interval;
 use super::record;
 use super::ruleset::{
-    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test,
+    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test, WantedTable,
 };
 use crate::backend::listing::Listing;
 use crate::config::families::Family;
 use crate::program::{ConnectionState, Hook, Protocol};
 
-/// Writes the table. Those of `old` families are removed in the same transaction.
+/// Writes the tables. Those of `old` families are removed in the same transaction.
 pub fn render(ruleset: &Ruleset, old: &[TableFamily]) -> String {
     let mut text = String::new();
     for family in old {
         text.push_str(&format!("delete table {} {TABLE}\n", family.name()));
     }
-    // Writing to a String cannot fail.
-    let _ = table(&mut text, ruleset);
+    for (place, table) in ruleset.tables.iter().enumerate() {
+        // Writing to a String cannot fail.
+        let _ = write_table(&mut text, table, place == 0);
+    }
     text
 }
 
-fn table(out: &mut String, ruleset: &Ruleset) -> fmt::Result {
-    writeln!(out, "table {} {TABLE} {{", ruleset.family.name())?;
-    for set in &ruleset.sets {
-        write_set(out, set)?;
+fn write_table(out: &mut String, table: &WantedTable, is_recorded: bool) -> fmt::Result {
+    let mut parts: Vec<String> = table.sets.iter().map(write_set).collect();
+    parts.extend(table.chains.iter().map(write_chain));
+    if is_recorded {
+        let comment = format!("\t\tcomment \"{}\"\n", record::installer());
+        parts.push(format!("\tchain {} {{\n{comment}\t}}\n", record::CHAIN));
     }
-    for chain in &ruleset.chains {
-        write_chain(out, chain)?;
-    }
-    writeln!(out, "\tchain {} {{\n\t\tcomment \"{}\"\n\t}}\n}}", record::CHAIN, record::installer())
+    writeln!(out, "table {} {TABLE} {{\n{}}}", table.family.name(), parts.join("\n"))
 }
 
 /// The ruleset as places: each set, each chain.
 pub fn listing(ruleset: &Ruleset) -> Listing {
     let mut listing = Listing::default();
-    let family = ruleset.family;
-    listing.push(table_place(family), Vec::new());
-    for set in &ruleset.sets {
-        listing.push(set_place(family, &set.name), set_lines(set));
-    }
-    for chain in &ruleset.chains {
-        let base = chain.base.map(write_base);
-        let lines = base.into_iter().chain(chain.rules.iter().map(write_rule)).collect();
-        listing.push(chain_place(family, &chain.name), lines);
+    for table in &ruleset.tables {
+        let family = table.family;
+        listing.push(table_place(family), Vec::new());
+        for set in &table.sets {
+            listing.push(set_place(family, &set.name), set_lines(set));
+        }
+        for chain in &table.chains {
+            let base = chain.base.map(write_base);
+            let lines = base.into_iter().chain(chain.rules.iter().map(write_rule)).collect();
+            listing.push(chain_place(family, &chain.name), lines);
+        }
     }
     listing
 }
@@ -112,27 +115,28 @@ fn type_name(kind: SetType) -> &'static str {
 fn write_base(base: Base) -> String {
     let hook = match base.hook {
         Hook::Prerouting => "prerouting",
+        Hook::Input => "input",
         Hook::Output => "output",
     };
     format!("type {} hook {hook} priority {}; policy accept;", base.kind(), base.priority())
 }
 
-fn write_set(out: &mut String, set: &Set) -> fmt::Result {
+fn write_set(set: &Set) -> String {
     let flags = if set.kind.has_intervals() { "constant,interval" } else { "constant" };
     let elements: Vec<String> = set.elements.iter().map(|element| interval(set.kind, *element)).collect();
-    writeln!(out, "\tset {} {{\n\t\ttype {}\n\t\tflags {flags}", set.name, type_name(set.kind))?;
-    writeln!(out, "\t\telements = {{ {} }}\n\t}}\n", elements.join(", "))
+    let elements = elements.join(", ");
+    format!(
+        "\tset {} {{\n\t\ttype {}\n\t\tflags {flags}\n\t\telements = {{ {elements} }}\n\t}}\n",
+        set.name,
+        type_name(set.kind)
+    )
 }
 
-fn write_chain(out: &mut String, chain: &Chain) -> fmt::Result {
-    writeln!(out, "\tchain {} {{", chain.name)?;
-    if let Some(base) = chain.base {
-        writeln!(out, "\t\t{}", write_base(base))?;
-    }
-    for rule in &chain.rules {
-        writeln!(out, "\t\t{}", write_rule(rule))?;
-    }
-    writeln!(out, "\t}}\n")
+fn write_chain(chain: &Chain) -> String {
+    let base = chain.base.map(write_base);
+    let lines = base.into_iter().chain(chain.rules.iter().map(write_rule));
+    let lines: String = lines.map(|line| format!("\t\t{line}\n")).collect();
+    format!("\tchain {} {{\n{lines}\t}}\n", chain.name)
 }
 
 pub(super) fn write_rule(rule: &Rule) -> String {
@@ -197,6 +201,7 @@ fn write_action(action: &Action) -> String {
         Action::Accept => "accept".to_owned(),
         Action::Drop => "drop".to_owned(),
         Action::Reject(_) => "reject".to_owned(),
+        Action::Reset => "reject with tcp reset".to_owned(),
         Action::Jump(chain) => format!("jump {chain}"),
         Action::Redirect(port) => format!("redirect to :{port}"),
         Action::Tproxy { family: None, port } => format!("tproxy to :{port}"),

@@ -3,7 +3,9 @@
 use std::collections::HashSet;
 
 use super::intervals::{self, Interval};
-use super::ruleset::{Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TableFamily, Test};
+use super::ruleset::{
+    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TableFamily, Test, WantedTable,
+};
 use crate::config::families::{Families, Family};
 use crate::config::interfaces::InterfaceName;
 use crate::program::{self, ChainName, Match, Program, Table, Verdict};
@@ -11,10 +13,22 @@ use crate::program::{self, ChainName, Match, Program, Table, Verdict};
 /// The longest comment that `nft` writes and reads (`NFTNL_UDATA_COMMENT_MAXLEN`).
 const LONGEST_COMMENT: usize = 128;
 
-/// Says the program in the words of nftables.
+/// Says the program in the words of nftables. A family that is not intercepted never meets the hooks of the other one, and
+/// needs no nat in inet tables (Linux 5.2).
 pub fn translate(program: &Program) -> Ruleset {
-    let family = if program.families() == Families::IPV4 { TableFamily::Ip } else { TableFamily::Inet };
-    let mut ruleset = Ruleset { family, sets: Vec::new(), chains: Vec::new() };
+    if program.families().contains(Family::Ipv6) {
+        return Ruleset { tables: vec![table(program, TableFamily::Inet)] };
+    }
+    let ipv6 = program.only(Family::Ipv6);
+    let mut tables = vec![table(&program.only(Family::Ipv4), TableFamily::Ip)];
+    if !ipv6.chains.is_empty() {
+        tables.push(table(&ipv6, TableFamily::Ip6));
+    }
+    Ruleset { tables }
+}
+
+fn table(program: &Program, family: TableFamily) -> WantedTable {
+    let mut wanted = WantedTable { family, sets: Vec::new(), chains: Vec::new() };
     let mut unless_owner = HashSet::new();
     for chain in &program.chains {
         let mut translated = Chain {
@@ -25,19 +39,19 @@ pub fn translate(program: &Program) -> Ruleset {
         let arriving = arriving(program, chain, family);
         for rule in &chain.rules {
             let mut context =
-                Context { ruleset: &mut ruleset, unless_owner: &mut unless_owner, table: chain.table, rule };
+                Context { wanted: &mut wanted, unless_owner: &mut unless_owner, table: chain.table, rule };
             context.rule(arriving, &mut translated.rules);
         }
-        ruleset.chains.push(translated);
+        wanted.chains.push(translated);
     }
-    ruleset.sorted()
+    wanted.sorted()
 }
 
 /// The families whose packets can come to a chain. A hook sees those of its table; other chains see what the rules of
 /// iptables' table of the same name let through.
 fn arriving(program: &Program, chain: &program::Chain, family: TableFamily) -> Families {
     match (family, chain.name.hook()) {
-        (TableFamily::Ip, _) => return Families::IPV4,
+        (TableFamily::Ip | TableFamily::Ip6, _) => return family.families(),
         (TableFamily::Inet, Some(_)) => return Families::BOTH,
         (TableFamily::Inet, None) => {}
     }
@@ -51,7 +65,7 @@ pub(super) fn chain_name(table: Table, chain: ChainName) -> String {
 }
 
 struct Context<'a> {
-    ruleset: &'a mut Ruleset,
+    wanted: &'a mut WantedTable,
     /// The chains of [`Context::unless_owner`] that are there.
     unless_owner: &'a mut HashSet<String>,
     table: Table,
@@ -144,7 +158,8 @@ impl Context<'_> {
             Verdict::Return => vec![Action::Return],
             Verdict::Accept => vec![Action::Accept],
             Verdict::Drop => vec![Action::Drop],
-            Verdict::Reject => vec![Action::Reject(self.ruleset.family)],
+            Verdict::Reject => vec![Action::Reject(self.wanted.family)],
+            Verdict::Reset => vec![Action::Reset],
             Verdict::Jump(chain) => vec![Action::Jump(chain_name(self.table, chain))],
             Verdict::Redirect(port) => vec![Action::Redirect(port.get())],
             Verdict::Tproxy { port, mark } => {
@@ -181,7 +196,7 @@ impl Context<'_> {
             },
             Rule { comment, tests: vec![], counted: true, actions },
         ];
-        self.ruleset.chains.push(Chain { name: name.clone(), base: None, rules });
+        self.wanted.chains.push(Chain { name: name.clone(), base: None, rules });
         name
     }
 
@@ -285,7 +300,7 @@ impl Context<'_> {
     /// Makes the set of this rule, or finds the same that another family's or a paired rule has made.
     fn set(&mut self, kind: SetType, elements: Vec<Interval>) -> String {
         let same = |set: &&Set| set.kind == kind && set.elements == elements;
-        if let Some(set) = self.ruleset.sets.iter().find(same) {
+        if let Some(set) = self.wanted.sets.iter().find(same) {
             return set.name.clone();
         }
         let suffix = match kind {
@@ -297,7 +312,7 @@ impl Context<'_> {
             SetType::Icmpv6Type => "-types",
         };
         let name = format!("{}{suffix}", self.rule.id);
-        self.ruleset.sets.push(Set { name: name.clone(), kind, elements });
+        self.wanted.sets.push(Set { name: name.clone(), kind, elements });
         name
     }
 }

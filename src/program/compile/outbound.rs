@@ -2,8 +2,8 @@
 
 use std::net::IpAddr;
 
-use super::{Compiler, from_bind_address, tcp, to_loopback, udp};
-use crate::config::cidrs::CidrSet;
+use super::{Compiler, from_bind_address, link_local, tcp, to_loopback, udp};
+use crate::config::cidrs::{CidrSet, LINK_LOCAL};
 use crate::config::ports::{Port, PortSet};
 use crate::config::{Dns, OutboundRanges, OwnerGroups};
 use crate::program::ChainName::{self, Hook as At};
@@ -63,6 +63,7 @@ impl Compiler<'_> {
             vec![Match::Destination(self.loopback())],
             Verdict::Return,
         ));
+        self.link_local_destinations();
         let excluded = &config.excluded_ranges;
         let why = "Excluded ranges are left alone";
         let rule = Rule::new(
@@ -89,6 +90,19 @@ impl Compiler<'_> {
                 self.output_for(ranges, Rule::new("outbound-included-ranges", why, matches, capture));
             }
         }
+    }
+
+    /// Not in istio: the socket of such a connection is bound to its interface, and reaches no proxy on the loopback interface.
+    fn link_local_destinations(&mut self) {
+        let is_asked_for = matches!(&self.config.outbound_ranges, OutboundRanges::Only(ranges)
+            if ranges.v6.iter().any(|net| LINK_LOCAL.contains(net)));
+        if !self.is_native || is_asked_for {
+            return;
+        }
+        let why = "A connection to a link-local address cannot leave its interface";
+        let to = vec![Match::Destination(link_local())];
+        let rule = Rule::new("outbound-link-local", why, to, Verdict::Return);
+        self.output_for(&link_local(), rule);
     }
 
     pub(super) fn output(&mut self, rule: Rule) {

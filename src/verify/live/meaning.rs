@@ -164,10 +164,9 @@ fn uncaptured(config: &Config, call: &Call, caller: Caller) -> Fate {
     let denied = config.uncaptured_family == UncapturedFamily::Deny && call.family() == Family::Ipv6;
     let may_pass = match caller {
         Caller::Pod(owner) => call.to_pod || is_proxy(config, owner),
-        // The call comes in, but its answer does not go out.
         Caller::Outside => false,
     };
-    if denied && !may_pass { Fate::Dropped } else { Fate::Itself }
+    if denied && !may_pass { Fate::Rejected } else { Fate::Itself }
 }
 
 fn is_loopback(config: &Config, address: IpAddr) -> bool {

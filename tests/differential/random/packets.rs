@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use mesh_intercept::config::owners::{Gid, Uid};
 use mesh_intercept::config::ports::PortSet;
 use mesh_intercept::config::values::Quic;
-use mesh_intercept::config::{Config, Dns, InboundPorts, OutboundRanges};
+use mesh_intercept::config::{BackendKind, Config, Dns, InboundPorts, OutboundRanges};
 use mesh_intercept::program::Owner;
 
 use super::Dice;
@@ -38,7 +38,7 @@ const SENDERS: [(u32, u32); 7] =
 /// So many packets for this configuration.
 pub fn packets(dice: &mut Dice, configuration: &Configuration, count: usize) -> Vec<Packet> {
     let config = configuration.parse();
-    let intercepts_ipv6 = configuration.target().program.routing.bind_address;
+    let intercepts_ipv6 = configuration.target().program(BackendKind::Nftables).routing.bind_address;
     let ground = Ground {
         intercepts_ipv6,
         addresses: addresses(&config, intercepts_ipv6),

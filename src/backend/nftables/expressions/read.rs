@@ -255,10 +255,13 @@ impl Reader {
     }
 
     fn reject(&mut self, data: &Data<'_>) -> Option<()> {
+        if data.number(1)? == reject::TCP_RESET {
+            // The kernel shows the code that such a rule has no use for.
+            self.meaning.actions.push(Action::Reset);
+            return data.has_only(&[1, 2]).then_some(());
+        }
         let said = (data.number(1)?, *data.bytes(2)?.first()?);
-        let family = [TableFamily::Ip, TableFamily::Inet]
-            .into_iter()
-            .find(|it| reject::port_unreachable(*it) == said)?;
+        let family = TableFamily::ALL.into_iter().find(|it| reject::port_unreachable(*it) == said)?;
         self.meaning.actions.push(Action::Reject(family));
         data.has_only(&[1, 2]).then_some(())
     }

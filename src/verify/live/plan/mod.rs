@@ -200,7 +200,7 @@ impl<'a> Planner<'a> {
         self.proxies_are_left_alone(&[Transport::Tcp], far, port);
         let call = self.call(application, Transport::Tcp, self.loopback(), port);
         self.ask(setting, "the application", "", call);
-        // Of a denied family, clients get no answer either; but half a connection would stay in the pod for a while.
+        // A denied family takes clients by ports that are not captured alone.
         if !denied {
             let call = self.client_call(port);
             self.ask(None, "a client", "", call);

@@ -21,12 +21,11 @@ fn plan(given: &[(&str, &str)]) -> Vec<Question> {
     let find = |key: &str| given.iter().find(|(name, _)| *name == key).map(|(_, text)| (*text).to_owned());
     let settings = Settings::gather(|setting| find(setting.flag), find);
     let config = Config::parse(&settings, &NoFiles).unwrap();
-    let intercepted = if config.dual_stack { Families::BOTH } else { Families::IPV4 };
-    let uncaptured = if config.dual_stack { Families::NONE } else { Families::IPV6 };
-    let pod = Pod {
-        families: PodFamilies { intercepted, uncaptured },
-        resolvers: vec!["10.96.0.10".parse().unwrap()],
+    let families = match config.dual_stack {
+        true => PodFamilies::only(Families::BOTH),
+        false => PodFamilies::ipv4_of_both(),
     };
+    let pod = Pod { families, resolvers: vec!["10.96.0.10".parse().unwrap()] };
     let own = ["10.0.0.2".parse().unwrap(), "fd00::2".parse().unwrap()];
     questions(&Facts { config: &config, pod: &pod, own: &own }).0
 }
@@ -155,13 +154,13 @@ fn the_application_is_in_a_group_that_is_captured() {
 }
 
 #[test]
-fn a_denied_family_is_silent_but_for_the_proxy() {
+fn a_denied_family_is_refused_but_for_the_proxy() {
     let plan = plan(&[ALL[0], ("uncaptured-family", "deny")]);
     assert_eq!(
         asked(&plan, "--uncaptured-family"),
         [
-            "10000:10000 Tcp [2001:db8:6d69::1]:15002 Dropped",
-            "10000:10000 Udp [2001:db8:6d69::1]:15002 Dropped",
+            "10000:10000 Tcp [2001:db8:6d69::1]:15002 Rejected",
+            "10000:10000 Udp [2001:db8:6d69::1]:15002 Rejected",
             "10000:10000 Tcp [::1]:15002 Itself"
         ]
     );
