@@ -37,6 +37,8 @@ struct Change {
     inward: &'static [&'static str],
     replacements: u32,
     connections: u64,
+    /// What happens before each replacement.
+    before_each: fn(&Lab),
 }
 
 fn lists_and_dns() -> Change {
@@ -52,6 +54,7 @@ fn lists_and_dns() -> Change {
         inward: &[POD_V4, POD_V6],
         replacements: 100,
         connections: 20_000,
+        before_each: |_| {},
     }
 }
 
@@ -76,6 +79,34 @@ fn one_family_and_both() -> Change {
     }
 }
 
+/// The base chains of nat go from where an earlier version had them to before those of other programs.
+fn places_of_an_earlier_version() -> Change {
+    Change {
+        other: [&INJECTED[..], &["--dual-stack"]].concat(),
+        replacements: 30,
+        connections: 10_000,
+        before_each: go_back_to_an_earlier_version,
+        ..lists_and_dns()
+    }
+}
+
+/// Moves the base chains of nat back, while a copy of the table captures what they do not.
+fn go_back_to_an_earlier_version(lab: &Lab) {
+    let table = lab.pod.text(&["nft", "-s", "list", "table", "inet", "mesh-intercept"]);
+    let at = |prerouting: &str, output: &str| {
+        table.replace("priority dstnat - 1", prerouting).replace("priority -101", output)
+    };
+    let copy = at("priority -102", "priority -102").replace("table inet mesh-intercept", "table inet copy");
+    let earlier = at("priority dstnat", "priority -100");
+    assert_ne!(earlier, table);
+    for text in [copy, format!("delete table inet mesh-intercept\n{earlier}")] {
+        std::fs::write("/run/earlier.nft", text).unwrap();
+        lab.pod.text(&["nft", "-f", "/run/earlier.nft"]);
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    lab.pod.text(&["nft", "delete", "table", "inet", "copy"]);
+}
+
 fn check(backend: &str, change: Change) {
     let mut lab = Lab::new(RESOLV_CONF);
     replace(&lab, backend, &change.one);
@@ -89,6 +120,7 @@ fn check(backend: &str, change: Change) {
     wait_for_more(&load, 0);
     while replacements < change.replacements || total(&load.answers()) < change.connections {
         lab.pod.text(&["nft", "-f", "/run/slow.nft"]);
+        (change.before_each)(&lab);
         let at_first = load.answers();
         replace(&lab, backend, if replacements % 2 == 0 { &change.other } else { &change.one });
         replacements += 1;
@@ -135,4 +167,9 @@ for_each_back_end! {
     other_lists_and_dns => super::lists_and_dns();
     redirect_becomes_tproxy_and_back => super::redirect_and_tproxy();
     one_family_becomes_both_and_back => super::one_family_and_both();
+}
+
+#[test]
+fn nat_moves_before_other_programs_without_a_gap() {
+    check("nftables", places_of_an_earlier_version());
 }

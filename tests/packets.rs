@@ -231,8 +231,11 @@ fn ipv6_is_left_alone() -> Scenario {
 fn ipv6_is_denied() -> Scenario {
     let packets = vec![
         app(OUT_V4, 80, "outbound"),
-        app(OUT_V6, 80, "dropped"),
-        app(PEER_V6, 53, "dropped").udp(),
+        app(OUT_V6, 80, "closed"),
+        app(PEER_V6, 53, "rejected").udp(),
+        peer(POD_V6, 80, "closed"),
+        peer(POD_V6, 9, "closed").udp(),
+        peer(POD_V6, 15020, "app"),
         app("::1", 80, "app"),
         app(POD_V6, 80, "app"),
         proxy(OUT_V6, 80, "outside"),
@@ -383,5 +386,36 @@ trait Clients {
 impl Clients for Vec<common::Answer> {
     fn map_to_clients(&self) -> Vec<&str> {
         self.iter().map(|answer| answer.client.as_str()).collect()
+    }
+}
+
+/// What a container engine in the pod adds after the rules: published ports, and addresses of its own for others.
+const ENGINE: [(&str, &str); 2] = [
+    ("nft", "table ip engine {
+        chain published { type nat hook prerouting priority -100; tcp dport 8080 dnat to 198.18.0.2:22; }
+        chain services { type nat hook output priority -100; ip daddr 203.0.113.5 tcp dport 80 dnat to 198.18.0.1:7; }
+    }"),
+    ("iptables", "*nat\n-A PREROUTING -p tcp --dport 8080 -j DNAT --to 198.18.0.2:22\n\
+        -A OUTPUT -p tcp -d 203.0.113.5 --dport 80 -j DNAT --to 198.18.0.1:7\nCOMMIT\n"),
+];
+
+#[test]
+fn a_container_engine_that_comes_later_leads_nothing_past_the_proxy() {
+    for (backend, engine, words) in [
+        ("nftables", ENGINE[0].1, ["nft", "-f", "/run/engine"]),
+        ("nftables", ENGINE[1].1, ["iptables-nft-restore", "--noflush", "/run/engine"]),
+        ("iptables-nft", ENGINE[1].1, ["iptables-nft-restore", "--noflush", "/run/engine"]),
+        ("iptables-legacy", ENGINE[1].1, ["iptables-legacy-restore", "--noflush", "/run/engine"]),
+    ] {
+        let mut lab = Lab::new(RESOLV_CONF);
+        assert!(lab.init(&[&["--backend", backend], &INJECTED[..]].concat()).status.success());
+        std::fs::write("/run/engine", engine).unwrap();
+        lab.pod.text(&words);
+        lab.populate();
+        lab.expect(&[
+            app(OUT_V4, 80, "outbound"),
+            peer(POD_V4, 8080, "inbound"),
+            proxy(OUT_V4, 81, "outside"),
+        ]);
     }
 }

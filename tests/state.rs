@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::fs;
 use std::process::Stdio;
 
 use common::pod::{
@@ -520,5 +521,89 @@ fn cleanup_goes_on_after_an_error_and_reports_all() {
         assert!(pod.state().contains("fwmark") && pod.state().contains("ISTIO_TPROXY"));
         assert_ok(&pod.output(&[BINARY, "cleanup"]));
         assert!(!pod.state().contains("ISTIO") && !pod.state().contains("fwmark"), "{}", pod.state());
+    }
+}
+
+/// What istio's node agent puts into a pod of its ambient mode (istio: cni/pkg/iptables/testdata/default.golden).
+const AMBIENT: &str = "\
+*mangle
+:ISTIO_OUTPUT - [0:0]
+:ISTIO_PRERT - [0:0]
+-A PREROUTING -j ISTIO_PRERT
+-A OUTPUT -j ISTIO_OUTPUT
+-A ISTIO_PRERT -m mark --mark 0x539/0xfff -j CONNMARK --set-xmark 0x111/0xfff
+-A ISTIO_OUTPUT -m connmark --mark 0x111/0xfff -j CONNMARK --restore-mark --nfmask 0xffffffff --ctmask 0xffffffff
+COMMIT
+*nat
+:ISTIO_OUTPUT - [0:0]
+:ISTIO_PRERT - [0:0]
+-A PREROUTING -j ISTIO_PRERT
+-A OUTPUT -j ISTIO_OUTPUT
+-A ISTIO_PRERT ! -d 127.0.0.1/32 -p tcp -m tcp ! --dport 15008 -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15006
+-A ISTIO_OUTPUT -p tcp -m mark --mark 0x111/0xfff -j ACCEPT
+-A ISTIO_OUTPUT ! -d 127.0.0.1/32 -p tcp -m mark ! --mark 0x539/0xfff -j REDIRECT --to-ports 15001
+COMMIT
+";
+
+/// And in its native form (istio: cni/pkg/nftables).
+const NATIVE_AMBIENT: &str =
+    "table inet istio-ambient-nat { chain prerouting { type nat hook prerouting priority -100; }; }
+table inet istio-ambient-mangle { chain output { type route hook output priority -150; }; }";
+
+#[test]
+fn rules_of_istio_s_ambient_mode_are_left_alone_and_named() {
+    let forms: [&[&str]; 3] = [
+        &["iptables-nft-restore", "--noflush"],
+        &["iptables-legacy-restore", "--noflush"],
+        &["nft", "-f", "-"],
+    ];
+    for form in forms {
+        isolate("");
+        let pod = bare_pod("ambient");
+        let text = if form[0] == "nft" { NATIVE_AMBIENT } else { AMBIENT };
+        fs::write("/run/rules", text).unwrap();
+        pod.text(&["sh", "-c", &format!("{} < /run/rules", form.join(" "))]);
+        let before = pod.state();
+        for more in [&[][..], &["--reconcile"], &["--migrate"], &["--force-apply"]] {
+            for backend in ["auto", "nftables", "iptables-nft", "iptables-legacy"] {
+                let output = init(&pod, backend, &[&INJECTED[..], more].concat());
+                assert_eq!(output.status.code(), Some(4), "{form:?} {backend} {more:?}");
+                assert!(complaints(&output).contains("ambient mode"), "{}", complaints(&output));
+            }
+        }
+        assert_ok(&pod.output(&[BINARY, "cleanup"]));
+        assert_same(&pod.state(), &before, form[0]);
+    }
+}
+
+#[test]
+fn the_policy_rule_of_tproxy_stands_in_front_of_rules_that_catch_its_packets() {
+    for backend in ["nftables", "iptables-nft"] {
+        isolate("");
+        let pod = bare_pod("pod");
+        // As the plugin sbr makes them, as WireGuard does, and as Cilium does; the last two catch no packet with the mark.
+        pod.ip("rule add from 10.99.0.0/16 lookup 100 priority 200");
+        pod.ip("rule add not fwmark 51820 lookup 51820 priority 300");
+        pod.ip("rule add fwmark 0x200/0xf00 lookup 2004 priority 9");
+        pod.ip("rule add lookup local priority 100");
+        let before = pod.state();
+        assert_ok(&init(&pod, backend, &TPROXY));
+        let rules = pod.text(&["ip", "rule"]);
+        assert!(rules.contains("199:\tfrom all fwmark 0x539 lookup 133"), "{rules}");
+        assert_ok(
+            &pod.output(&[&[BINARY, "verify", "--dual-stack", "--backend", backend], &TPROXY[..]].concat()),
+        );
+        // An earlier version's place, behind the rules of other programs.
+        pod.ip("rule del fwmark 1337 lookup 133");
+        pod.ip("rule add fwmark 1337 lookup 133 priority 32765");
+        let verified =
+            pod.output(&[&[BINARY, "verify", "--dual-stack", "--backend", backend], &TPROXY[..]].concat());
+        assert_eq!(verified.status.code(), Some(4), "{}", complaints(&verified));
+        assert_ok(&init(&pod, backend, &[&TPROXY[..], &["--reconcile"]].concat()));
+        let rules = pod.text(&["ip", "rule"]);
+        assert!(rules.contains("199:\tfrom all fwmark 0x539 lookup 133"), "{rules}");
+        assert!(!rules.contains("32765:"), "{rules}");
+        assert_ok(&pod.output(&[BINARY, "cleanup"]));
+        assert_same(&pod.state(), &before, backend);
     }
 }

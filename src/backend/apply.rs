@@ -4,7 +4,9 @@ use super::iptables::{self, RestoreError};
 use std::thread;
 use std::time::Duration;
 
-use super::nftables::{self, Record, Ruleset, encode, encode_change, encode_nothing, encode_removal};
+use super::nftables::{
+    self, BaseChains, Record, Ruleset, encode, encode_change, encode_nothing, encode_removal,
+};
 use super::state::{Rendered, Rules, State, Target};
 use crate::config::BackendKind;
 use crate::faults;
@@ -82,7 +84,7 @@ impl ApplyError {
 /// What failed; [`ApplyError::Overtaken`] when something of ours is there after all.
 pub fn create(kernel: &mut dyn Kernel, backend: BackendKind, target: &Target) -> Result<(), ApplyError> {
     let rendered = target.render(backend)?;
-    with_routing(kernel, target, |kernel| match &rendered {
+    with_routing(kernel, &target.routing(backend), |kernel| match &rendered {
         Rendered::Nftables { ruleset, .. } => commit_new(kernel, ruleset, &target.record),
         Rendered::Iptables(wanted) => {
             let held = iptables::read(kernel, backend, wanted, target.claims_by_form)?;
@@ -98,8 +100,11 @@ pub fn create(kernel: &mut dyn Kernel, backend: BackendKind, target: &Target) ->
 /// What failed; [`ApplyError::Overtaken`] when what is there is not what was read.
 pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: bool) -> Result<(), ApplyError> {
     let rendered = target.render(state.backend())?;
-    with_routing(kernel, target, |kernel| match (&state.rules, &rendered) {
+    let wanted = target.routing(state.backend());
+    with_routing(kernel, &wanted, |kernel| match (&state.rules, &rendered) {
         (Rules::Nftables(held), Rendered::Nftables { ruleset, bridge }) => {
+            let renewed = renew_nat(kernel, held)?;
+            let held = renewed.as_ref().unwrap_or(held);
             replace_nftables(kernel, held, ruleset, bridge.as_ref(), &target.record, all)
         }
         (Rules::Iptables(held), Rendered::Iptables(wanted)) => {
@@ -108,10 +113,10 @@ pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: boo
         _ => Ok(()),
     })?;
     faults::point("rules");
-    let wanted = target.routing();
     // A route before the rule that leads to it: whoever is ended in between is known by the rule.
     for item in state.routing.iter().filter(|item| !wanted.contains(item)) {
-        kernel.remove(item).map_err(|error| ApplyError::Leftover(Box::new(error.into())))?;
+        let removed = kernel.remove(item).or_else(|_| kernel.remove(item));
+        removed.map_err(|error| ApplyError::Leftover(Box::new(error.into())))?;
     }
     Ok(())
 }
@@ -121,11 +126,11 @@ pub fn replace(kernel: &mut dyn Kernel, state: &State, target: &Target, all: boo
 /// Routing goes first: routes that no rule uses yet harm nobody, rules without their routes lose packets.
 fn with_routing(
     kernel: &mut dyn Kernel,
-    target: &Target,
+    routing: &[RoutingItem],
     rules: impl FnOnce(&mut dyn Kernel) -> Result<(), ApplyError>,
 ) -> Result<(), ApplyError> {
     let mut added = Vec::new();
-    let result = add_routing(kernel, &target.routing(), &mut added).and_then(|()| {
+    let result = add_routing(kernel, routing, &mut added).and_then(|()| {
         faults::point("routing");
         rules(kernel)
     });
@@ -136,7 +141,7 @@ fn with_routing(
         Err(failure) => failure,
     };
     for item in added.iter().rev() {
-        if let Err(undo) = kernel.remove(item) {
+        if let Err(undo) = kernel.remove(item).or_else(|_| kernel.remove(item)) {
             let command = item.command("delete");
             failure = ApplyError::NotUndone { failure: Box::new(failure), command, undo };
         }
@@ -161,6 +166,34 @@ fn commit_new(kernel: &mut dyn Kernel, ruleset: &Ruleset, record: &Record) -> Re
     commit(kernel, &encode(ruleset, record)?, ruleset)
 }
 
+/// Moves base chains of nat that an earlier version has made before those of other programs, and reads again. Chains of the
+/// same rules stand in for them meanwhile: a packet between the places of an old and a new one would meet neither.
+fn renew_nat(kernel: &mut dyn Kernel, held: &nftables::Held) -> Result<Option<nftables::Held>, ApplyError> {
+    let Some(chains) = BaseChains::late_nat(held).filter(|chains| !chains.is_empty()) else {
+        return Ok(None);
+    };
+    let stand_ins = chains.stand_ins();
+    let missing = stand_ins.clone().missing_in(held);
+    let done = send(kernel, &missing.encode_addition()?).and_then(|()| {
+        faults::point("stand-ins");
+        wait_for_packets(kernel);
+        send(kernel, &chains.encode_renewal()?)
+    });
+    wait_for_packets(kernel);
+    let gone = send(kernel, &stand_ins.encode_removal()?);
+    done?;
+    gone?;
+    Ok(Some(nftables::read(kernel)?))
+}
+
+fn send(kernel: &mut dyn Kernel, batch: &Batch) -> Result<(), ApplyError> {
+    kernel.commit(batch).map_err(|refused| match refused.source.raw_os_error() {
+        // Another run has changed the chains.
+        Some(nix::libc::ENOENT | nix::libc::EEXIST) => ApplyError::Overtaken,
+        _ => refused.into(),
+    })
+}
+
 /// New in first, old out after: at every instant one of them is complete.
 fn replace_nftables(
     kernel: &mut dyn Kernel,
@@ -170,36 +203,32 @@ fn replace_nftables(
     record: &Record,
     all: bool,
 ) -> Result<(), ApplyError> {
-    let own = held.tables.iter().find(|table| table.family == wanted.family);
-    let there = own.and_then(nftables::HeldTable::ruleset);
-    let is_recorded = own.is_some_and(|table| table.is_recorded);
-    let is_there = there.as_ref() == Some(wanted) && is_recorded && !all;
-    match own {
+    let there = held.ruleset(wanted);
+    let is_there = there.as_ref() == Some(wanted) && held.is_recorded() && !all;
+    let is_new = !wanted.tables.iter().any(|table| held.table(table.family).is_some());
+    match bridge.filter(|bridge| held.needs(bridge) && there.as_ref() != Some(bridge)) {
         _ if is_there => {}
-        None => commit_new(kernel, wanted, record)?,
-        Some(own) => match bridge.filter(|bridge| own.needs(bridge) && there.as_ref() != Some(bridge)) {
-            None => commit(kernel, &encode_change(own, held.generation, wanted, record)?, wanted)?,
-            Some(bridge) => {
-                commit(kernel, &encode_change(own, held.generation, bridge, record)?, bridge)?;
-                faults::point("bridge");
-                wait_for_packets(kernel);
-                let second = nftables::read(kernel)?;
-                let bridged = second.tables.iter().find(|table| table.family == wanted.family);
-                let bridged = bridged.ok_or(ApplyError::Overtaken)?;
-                let last = encode_change(bridged, second.generation, wanted, record)?;
-                let last = commit(kernel, &last, wanted);
-                last.map_err(|error| put_back(kernel, there.as_ref(), own.record.as_ref(), error))?;
-            }
-        },
+        _ if is_new => commit_new(kernel, wanted, record)?,
+        None => commit(kernel, &encode_change(held, wanted, record)?, wanted)?,
+        Some(bridge) => {
+            commit(kernel, &encode_change(held, bridge, record)?, bridge)?;
+            faults::point("bridge");
+            wait_for_packets(kernel);
+            let last = nftables::read(kernel)
+                .map_err(ApplyError::from)
+                .and_then(|bridged| commit(kernel, &encode_change(&bridged, wanted, record)?, wanted));
+            let record = held.tables.iter().find_map(|table| table.record.as_ref());
+            last.map_err(|error| put_back(kernel, there.as_ref(), record, error))?;
+        }
     }
-    let others: Vec<_> =
-        held.tables.iter().map(|table| table.family).filter(|family| *family != wanted.family).collect();
+    let others = held.tables.iter().map(|table| table.family);
+    let others: Vec<_> = others.filter(|family| wanted.table(*family).is_none()).collect();
     if others.is_empty() {
         return Ok(());
     }
     wait_for_packets(kernel);
-    let gone = kernel.commit(&encode_removal(&others)?);
-    match gone {
+    let removal = encode_removal(&others)?;
+    match kernel.commit(&removal).or_else(|_| kernel.commit(&removal)) {
         Err(refused) if !is(&refused, nix::libc::ENOENT) => {
             Err(ApplyError::Leftover(Box::new(refused.into())))
         }
@@ -227,9 +256,7 @@ fn put_back(
 ) -> ApplyError {
     let (Some(before), Ok(now)) = (before, nftables::read(kernel)) else { return failure };
     let unknown = Record::now(String::new(), &[]);
-    let table = now.tables.iter().find(|table| table.family == before.family);
-    let batch = table.map(|table| encode_change(table, now.generation, before, record.unwrap_or(&unknown)));
-    if let Some(Ok(batch)) = batch {
+    if let Ok(batch) = encode_change(&now, before, record.unwrap_or(&unknown)) {
         let _ = kernel.commit(&batch);
     }
     failure
@@ -242,14 +269,14 @@ fn commit(kernel: &mut dyn Kernel, batch: &Batch, wanted: &Ruleset) -> Result<()
         Some(nix::libc::ERESTART) => Err(ApplyError::Overtaken),
         Some(nix::libc::EEXIST) if refused.subject == "the table" => Err(ApplyError::Overtaken),
         // The kernel's answer is lost: whether it took the transaction shows in what is there.
-        Some(nix::libc::ENOBUFS) if is_there(kernel, wanted)? => Ok(()),
+        _ if refused.is_lost && is_there(kernel, wanted)? => Ok(()),
         _ => Err(missing_feature(refused)),
     }
 }
 
 fn is_there(kernel: &mut dyn Kernel, wanted: &Ruleset) -> Result<bool, ApplyError> {
     let held = nftables::read(kernel)?;
-    Ok(held.tables.iter().any(|table| table.ruleset().as_ref() == Some(wanted)))
+    Ok(held.ruleset(wanted).as_ref() == Some(wanted))
 }
 
 fn is(refused: &Refused, code: i32) -> bool {
@@ -259,7 +286,7 @@ fn is(refused: &Refused, code: i32) -> bool {
 /// The kernel says ENOENT of an expression that it does not know, and EOPNOTSUPP of a chain type.
 fn missing_feature(refused: Refused) -> ApplyError {
     let unknown = is(&refused, nix::libc::ENOENT) || is(&refused, nix::libc::EOPNOTSUPP);
-    let rules: [(&str, &'static str, &'static str); 4] = [
+    let rules: [(&str, &'static str, &'static str); 5] = [
         (
             "tproxy-",
             "TPROXY for nf_tables (CONFIG_NFT_TPROXY)",
@@ -274,6 +301,11 @@ fn missing_feature(refused: Refused) -> ApplyError {
             "redirect-",
             "redirect for nf_tables (CONFIG_NFT_REDIR)",
             "load the module nft_redir on the node, or use an iptables back end",
+        ),
+        (
+            "uncaptured-",
+            "reject for nf_tables (CONFIG_NFT_REJECT)",
+            "load the modules nft_reject and nft_reject_ipv6 on the node, or use --uncaptured-family=allow",
         ),
         (
             "dns-",

@@ -88,7 +88,7 @@ pub fn leave(kernel: &mut dyn Kernel, choice: &Choice, target: &Target) -> Resul
         wait_for_packets(kernel);
     }
     let leftover = |error| ApplyError::Leftover(Box::new(error));
-    let needed = target.routing();
+    let needed = target.routing(choice.backend);
     let nothing = target.without_rules();
     for backend in &choice.leaves {
         let state = State::read(kernel, *backend, &nothing).map_err(|error| leftover(error.into()))?;

@@ -1,12 +1,14 @@
 //! Which back end to use: looks at the kernel, changes nothing.
 
-use super::iptables::{CHAINS, CHANGE, FamilyState, RestoreError, TABLES, current};
+use super::iptables::{AMBIENT_CHAIN, CHAINS, CHANGE, FamilyState, RestoreError, TABLES, current};
 use super::nftables::{TABLE, TableFamily};
 use crate::config::families::Family;
 use crate::config::{BackendChoice, BackendKind};
 use crate::kernel::{Error, Kernel, ListedChain};
 use crate::netlink::family_number;
 
+/// The tables of istio's ambient mode in a pod (istio: cni/pkg/nftables).
+const AMBIENT_TABLES: [&str; 3] = ["istio-ambient-nat", "istio-ambient-mangle", "istio-ambient-raw"];
 /// The tables that istio's own nftables mode makes.
 const ISTIO_NFTABLES: [&str; 3] = ["istio-proxy-nat", "istio-proxy-mangle", "istio-proxy-raw"];
 
@@ -28,6 +30,17 @@ pub enum DetectError {
         found: Vec<String>,
         /// What was asked for.
         asked: &'static str,
+    },
+    /// The pod is one of istio's ambient mode.
+    #[error(
+        "{} holds the rules of istio's ambient mode, which captures this pod's traffic already: rules of a sidecar beside \
+         them would redirect it twice. Take the pod out of ambient mode (label istio.io/dataplane-mode=none) and create it \
+         anew, or do without a sidecar",
+        found.join(" and ")
+    )]
+    Ambient {
+        /// Where they are.
+        found: Vec<String>,
     },
     /// Rules were to move, and it cannot be known from where.
     #[error(
@@ -52,6 +65,8 @@ pub struct Installed {
     has_nf_tables: bool,
     istio_tables: Vec<IstioTable>,
     backends: Vec<BackendKind>,
+    /// Where rules of istio's ambient mode are. They are left alone.
+    ambient: Vec<String>,
     unread: Option<String>,
 }
 
@@ -83,20 +98,31 @@ impl Installed {
         let in_iptables = |family: u8| [Family::Ipv4, Family::Ipv6].map(family_number).contains(&family);
         let is_mesh = |chain: &ListedChain| {
             TABLES.contains(&chain.table.as_str())
-                && (CHAINS.contains(&chain.name.as_str()) || chain.name == CHANGE)
+                && (CHAINS.contains(&chain.name.as_str())
+                    || [CHANGE, AMBIENT_CHAIN].contains(&chain.name.as_str()))
         };
         let in_iptables_nft = chains.iter().any(|it| in_iptables(it.family) && is_mesh(it));
+        let mut ambient: Vec<String> = Vec::new();
+        for chain in chains.iter().filter(|chain| AMBIENT_TABLES.contains(&chain.table.as_str())) {
+            let place = format!("the nftables table {}", chain.table);
+            if !ambient.contains(&place) {
+                ambient.push(place);
+            }
+        }
         // A chain alone may be one that others need, and empty; what cannot be read counts as rules.
-        if in_iptables_nft && holds_rules(kernel, BackendKind::IptablesNft).unwrap_or(true) {
-            backends.push(BackendKind::IptablesNft);
+        match in_iptables_nft.then(|| holds_rules(kernel, BackendKind::IptablesNft)) {
+            None | Some(Ok(Holds::Nothing)) => {}
+            Some(Ok(Holds::Ambient)) => ambient.push(BackendKind::IptablesNft.name().to_owned()),
+            Some(Ok(Holds::Rules) | Err(_)) => backends.push(BackendKind::IptablesNft),
         }
         let mut unread = None;
         match holds_rules(kernel, BackendKind::IptablesLegacy) {
-            Ok(true) => backends.push(BackendKind::IptablesLegacy),
-            Ok(false) => {}
+            Ok(Holds::Rules) => backends.push(BackendKind::IptablesLegacy),
+            Ok(Holds::Ambient) => ambient.push(BackendKind::IptablesLegacy.name().to_owned()),
+            Ok(Holds::Nothing) => {}
             Err(why) => unread = Some(why.to_string()),
         }
-        Ok(Installed { has_nf_tables, istio_tables, backends, unread })
+        Ok(Installed { has_nf_tables, istio_tables, backends, ambient, unread })
     }
 
     /// What the operator should know: iptables-legacy has tables here that could not be read. Rules of the mesh in
@@ -135,6 +161,9 @@ impl Installed {
     /// # Errors
     /// When what is there and what was asked for do not go together.
     pub fn choose(&self, asked: BackendChoice, migrate: bool) -> Result<Choice, DetectError> {
+        if !self.ambient.is_empty() {
+            return Err(DetectError::Ambient { found: self.ambient.clone() });
+        }
         let native = if self.has_nf_tables { BackendKind::Nftables } else { BackendKind::IptablesLegacy };
         let (backend, reason) = match (asked, &self.backends[..]) {
             (BackendChoice::Fixed(asked), _) => (asked, "asked for"),
@@ -166,14 +195,26 @@ impl Installed {
     }
 }
 
-/// Does this variant hold rules of ours in either family?
-fn holds_rules(kernel: &mut dyn Kernel, variant: BackendKind) -> Result<bool, RestoreError> {
+/// What a variant of iptables holds in either family.
+enum Holds {
+    Nothing,
+    Rules,
+    /// Rules of istio's ambient mode.
+    Ambient,
+}
+
+fn holds_rules(kernel: &mut dyn Kernel, variant: BackendKind) -> Result<Holds, RestoreError> {
+    let mut holds = Holds::Nothing;
     for family in [Family::Ipv4, Family::Ipv6] {
-        if !current(kernel, variant, family, &FamilyState::default())?.is_empty() {
-            return Ok(true);
+        let state = current(kernel, variant, family, &FamilyState::default())?;
+        if state.is_ambient {
+            return Ok(Holds::Ambient);
+        }
+        if !state.is_empty() {
+            holds = Holds::Rules;
         }
     }
-    Ok(false)
+    Ok(holds)
 }
 
 /// The back end, and why it is that one.

@@ -12,7 +12,7 @@ use crate::config::settings::{
 use crate::config::typed::{Origin, Settings};
 use crate::kernel::Finished;
 use crate::kernel::recording::Recording;
-use crate::program::{Pod, bridge, compile};
+use crate::program::Pod;
 use crate::verify::compare::compare;
 
 fn target(families: Families, flags: &[(&Setting, &str)]) -> Target {
@@ -21,17 +21,9 @@ fn target(families: Families, flags: &[(&Setting, &str)]) -> Target {
         settings.set(setting, Origin::Flag("test"), (*text).to_owned());
     }
     let config = Config::parse(&settings, &Files).unwrap();
-    let pod = Pod {
-        families: PodFamilies { intercepted: families, uncaptured: Families::NONE },
-        resolvers: vec![],
-    };
-    Target {
-        program: compile(&config, &pod),
-        bridge: bridge(&config, &pod),
-        delivery: (config.tproxy_mark, config.tproxy_table),
-        claims_by_form: false,
-        record: Record::now(config.flags(), &[]),
-    }
+    let pod = Pod { families: PodFamilies::only(families), resolvers: vec![] };
+    let record = Record::now(config.flags(), &[]);
+    Target::new(config, pod, record)
 }
 
 fn redirect() -> Target {
@@ -74,7 +66,7 @@ fn what_was_written_is_read_back_exactly() {
         assert_same(&state, &wanted);
         assert_eq!(state.standing(&wanted).unwrap(), Standing::Equal);
         let Rules::Nftables(held) = &state.rules else { panic!("another back end") };
-        let ruleset = held.tables[0].ruleset().unwrap();
+        let ruleset = held.whole().unwrap();
         assert_eq!(state.record().unwrap().digest, nftables::digest_of(&ruleset).unwrap());
         assert_eq!(state.record().unwrap().configuration, wanted.record.configuration);
     }
@@ -145,8 +137,8 @@ fn from_redirect_to_tproxy_both_are_there_for_a_moment() {
     assert_eq!(state.standing(&from).unwrap(), Standing::Equal);
     // The first alone is an interrupted run, which the next one ends.
     let Rules::Nftables(held) = &state.rules else { panic!("another back end") };
-    let bridge = nftables::translate(to.bridge.as_ref().unwrap());
-    let batch = encode_change(&held.tables[0], held.generation, &bridge, &to.record).unwrap();
+    let bridge = nftables::translate(&to.bridge().unwrap());
+    let batch = encode_change(held, &bridge, &to.record).unwrap();
     kernel.commit(&batch).unwrap();
     let state = read(&mut kernel, &to);
     assert_eq!(state.standing(&to).unwrap(), Standing::Interrupted);
@@ -167,7 +159,7 @@ fn refused_rules_take_their_routing_with_them_but_not_what_was_there_before() {
 #[test]
 fn routing_that_fails_half_way_is_undone_and_no_rule_is_sent() {
     let target = tproxy_dual_stack();
-    for item in target.routing() {
+    for item in target.routing(BackendKind::Nftables) {
         let mut kernel = Recording { fails_at: Some(item), ..Recording::default() };
         let failure = create(&mut kernel, BackendKind::Nftables, &target).unwrap_err();
         assert!(failure.to_string().contains(&item.command("add")), "{failure}");

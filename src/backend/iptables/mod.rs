@@ -14,7 +14,7 @@ pub use lift::{lift, name};
 pub use programs::RestoreError;
 pub use render::render;
 pub use restore::{check_removal, remove, replace};
-pub use save::{CHAINS, TABLES};
+pub use save::{AMBIENT_CHAIN, CHAINS, TABLES};
 pub use save::{Claim, ours as parse};
 pub use script::{CHANGE, transition};
 pub use state::{FamilyState, Line, TableState};

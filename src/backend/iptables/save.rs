@@ -11,7 +11,7 @@ use super::state::{Barrier, FamilyState, HookLine, Line, OwnChain, TableState};
 use crate::backend::listing::Count;
 
 /// The chains of istio-iptables and of ours, by their exact names: a name that merely begins so is somebody else's.
-pub const CHAINS: [&str; 10] = [
+pub const CHAINS: [&str; 11] = [
     "ISTIO_INBOUND",
     "ISTIO_IN_REDIRECT",
     "ISTIO_OUTPUT",
@@ -21,8 +21,13 @@ pub const CHAINS: [&str; 10] = [
     "ISTIO_TPROXY",
     "ISTIO_DROP",
     "ISTIO_UNCAPTURED",
+    "ISTIO_UNCAPTURED_IN",
     "ISTIO_QUIC",
 ];
+
+/// A chain that istio's ambient mode has in the network namespace of a pod, and a sidecar has not. Its other chain there
+/// is called as one of a sidecar (istio: cni/pkg/iptables).
+pub const AMBIENT_CHAIN: &str = "ISTIO_PRERT";
 
 /// The tables that rules of ours are in.
 pub const TABLES: [&str; 4] = ["raw", "mangle", "nat", "filter"];
@@ -58,6 +63,11 @@ pub fn ours(save: &str, wanted: &FamilyState, claim: &Claim) -> FamilyState {
             (None, Some((_, lines))) => lines.push(line),
             (None, None) => {}
         }
+    }
+    let is_ambient =
+        |line: &&str| line.strip_prefix(':').and_then(|it| it.split(' ').next()) == Some(AMBIENT_CHAIN);
+    if sections.iter().flat_map(|(_, lines)| lines).any(is_ambient) {
+        return FamilyState { is_ambient: true, ..FamilyState::default() };
     }
     for (name, lines) in sections {
         if !TABLES.contains(&name) || state.table(name).is_some() {

@@ -123,6 +123,8 @@ impl TableState {
 pub struct FamilyState {
     /// The tables that hold anything of ours.
     pub tables: Vec<TableState>,
+    /// Whether the chains with istio's names are those of its ambient mode: they belong to istio's node agent.
+    pub is_ambient: bool,
     /// Was a replacement begun and not ended? Then [`super::script::CHANGE`] is there.
     pub changing: bool,
 }
@@ -175,6 +177,7 @@ impl FamilyState {
         let rest = |state: &FamilyState| FamilyState {
             tables: state.tables.iter().filter(|it| !equal.contains(&it.table.as_str())).cloned().collect(),
             changing: state.changing,
+            is_ambient: state.is_ambient,
         };
         (rest(self), rest(wanted))
     }
