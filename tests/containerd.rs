@@ -186,7 +186,7 @@ fn a_failing_add_fails_the_sandbox_and_leaves_nothing() {
     let containerd = Containerd::start(&["runtime"]);
     let (node, cri) = (&containerd.node, containerd.cri());
     let key = "traffic.sidecar.istio.io/excludeOutboundPorts";
-    let refused = cri.run(&sandbox("web", &[SEEN, STATUS, (key, "http")])).unwrap_err();
+    let refused = cri.run(&sandbox("web", &[SEEN, STATUS, (key, "no-port")])).unwrap_err();
     let error = last(node, "ADD", "web").answer();
     assert!(refused.contains("excludeOutboundPorts"), "{refused}");
     assert!(error["msg"].as_str().unwrap().contains("excludeOutboundPorts"), "{error}");

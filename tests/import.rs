@@ -339,7 +339,7 @@ metadata:
        \"ExcludeOutboundCIDRs\":null,\"ExcludeUIDs\":[\"5996\"],\"NetNS\":\"\",\"IptablesProvider\":null}";
     let it = imported(Peer::Consul, &[consul]);
     let expected =
-        "mesh-intercept init -z 20000 -e 20000 -u 5995,5996 -b '*' -d 20200,8080 -i 127.0.0.1/0,::/0";
+        "mesh-intercept init -z 20000 -e 20000 -u 5995,5996 -g 5995 -b '*' -d 20200,8080 -i 127.0.0.1/0,::/0";
     assert_eq!(command(&it), expected);
     assert!(!it.is_incomplete());
     let kuma = "

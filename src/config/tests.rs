@@ -1,7 +1,7 @@
 //! Bad input is a feature: every kind of it is refused, all of it at once, by name.
 
 use super::owners::tests::Files;
-use super::settings::{ALL, Setting};
+use super::settings::{ALL, NETWORK_NAMESPACE, Setting};
 use super::typed::Origin;
 use super::*;
 
@@ -33,7 +33,8 @@ fn problems(given: &[(&Setting, &str)]) -> Vec<String> {
 #[test]
 fn every_default_can_be_read() {
     assert_eq!(problems(&[]), [""; 0]);
-    for setting in ALL {
+    // A path of a namespace that is written has to name something.
+    for setting in ALL.iter().filter(|it| it.key() != NETWORK_NAMESPACE.key()) {
         assert_eq!(problems(&[(setting, setting.default)]), [""; 0], "{}", setting.key());
     }
 }

@@ -10,10 +10,9 @@ use super::table::Here::{Makes, NoEqual, Nothing, Same};
 use super::table::{Item, list, value};
 use super::{Draft, Grade, Peer, as_range, each};
 use crate::config::lists::{self, ListFiles};
-use crate::config::ports::PortRange;
 use crate::config::settings::{
     ENVOY_PORT, INBOUND_EXCLUDED_PORTS, INBOUND_PORTS, NETWORK_NAMESPACE, OUTBOUND_EXCLUDED_PORTS,
-    OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES, PROXY_UID,
+    OUTBOUND_EXCLUDED_RANGES, OUTBOUND_RANGES, PROXY_GID, PROXY_UID,
 };
 
 const UID: Item = value("-proxy-uid", "ProxyUserID", "", Makes("-u"));
@@ -116,8 +115,13 @@ fn users(draft: &mut Draft) {
         let why = "what these users send to the pod's own address goes to the proxy's inbound port";
         draft.note(Grade::Differs, format!("-exclude-uid {users}"), why, "");
         // One list of ours for two of theirs: where the proxy's user is a number, what is wrong is in the other.
-        let item = if proxy.parse::<u32>().is_ok() { &USERS } else { &UID };
+        let is_number = proxy.parse::<u32>().is_ok();
+        let item = if is_number { &USERS } else { &UID };
         draft.set(&PROXY_UID, item, format!("{proxy},{users}"));
+        // Without groups of its own, the list of users would be one of groups: Consul leaves no group alone.
+        if is_number {
+            draft.set(&PROXY_GID, &UID, proxy);
+        }
     }
     draft.note_group();
 }
@@ -133,7 +137,7 @@ fn range(item: &str) -> Option<String> {
 /// Is it neither a port nor a range of ports, right or wrong?
 fn is_name(item: &str) -> bool {
     let part = |part: &str| part.starts_with(|c: char| c.is_ascii_alphabetic());
-    item.parse::<PortRange>().is_err() && item.split(':').any(part)
+    item.split(':').any(part)
 }
 
 /// What to write in place of a service's name.

@@ -216,8 +216,10 @@ impl Draft {
 
     /// Other meshes look at the user alone.
     fn note_group(&mut self) {
-        let users = self.settings.get(&settings::PROXY_UID).text;
-        let why = format!("sockets of the group {users} are left alone like those of the user");
+        let groups = self.settings.given(&settings::PROXY_GID);
+        let groups =
+            groups.map_or_else(|| self.settings.get(&settings::PROXY_UID).text, |it| it.text.clone());
+        let why = format!("sockets of the group {groups} are left alone like those of the user");
         self.note(Grade::Differs, "group", &why, "");
     }
 

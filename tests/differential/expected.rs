@@ -20,7 +20,9 @@ pub fn answer(program: &Program, packet: &Packet) -> (String, Outcome) {
         Fate::InboundProxy => "inbound",
         Fate::Dns => "dns",
         Fate::Dropped => "dropped",
-        Fate::Rejected => "rejected",
+        // Who sends over UDP is told while it sends; a connection is reset, and a machine outside gets an error.
+        Fate::Rejected if packet.is_udp && matches!(packet.sender, Sender::Pod(_)) => "rejected",
+        Fate::Rejected => "closed",
         Fate::Direct => arrived(program, packet, &sent, &surroundings),
     };
     let text = match who {

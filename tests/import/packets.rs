@@ -103,7 +103,7 @@ fn packets_go_the_way_that_the_other_program_sends_them() {
         "-exclude-outbound-cidr",
         "192.0.2.0/24",
         "-exclude-uid",
-        "5",
+        "5,0",
     ];
     // linkerd: proxy-init's chains; kuma: MESH_INBOUND and MESH_OUTBOUND; Consul: CONSUL_PROXY_INBOUND and _OUTPUT.
     for (peer, words, user, protocol, to, expected) in [
@@ -149,6 +149,8 @@ fn packets_go_the_way_that_the_other_program_sends_them() {
         (Peer::Consul, consul, APP, Tcp, "192.0.3.9:25", direct),
         (Peer::Consul, consul, Some(1234), Tcp, "192.0.3.9:80", direct),
         (Peer::Consul, consul, Some(5), Tcp, "192.0.3.9:80", direct),
+        // User 0 is left alone, and not the processes of group 0, as the application here.
+        (Peer::Consul, consul, Some(0), Tcp, "192.0.3.9:80", direct),
         // Only 127.0.0.1 is left alone: a call to the pod's own address goes to the proxy.
         (Peer::Consul, consul, APP, Tcp, "127.0.0.1:80", direct),
         (Peer::Consul, consul, APP, Tcp, "10.0.0.2:80", out),
