@@ -113,6 +113,11 @@ impl Removal {
         matches!(self, Removal::Routing(_))
     }
 
+    /// Whether a removal that failed may be tried again as it is. A restore program may have done a part of its script.
+    pub fn is_repeatable(&self) -> bool {
+        !matches!(self, Removal::Iptables(_))
+    }
+
     /// Removes it. What has gone meanwhile is no error.
     ///
     /// # Errors

@@ -42,7 +42,11 @@ impl Interception {
             }
             faults::point("removal");
             // What a busy machine refuses for a moment would leave half of the rules.
-            match removal.carry_out(kernel).or_else(|_| removal.carry_out(kernel)) {
+            let again = |failures, kernel: &mut System| match removal.is_repeatable() {
+                true => removal.carry_out(kernel),
+                false => Err(failures),
+            };
+            match removal.carry_out(kernel).or_else(|failures| again(failures, kernel)) {
                 Ok(()) => words.extend(removal.words()),
                 Err(more) => failures.extend(more),
             }
