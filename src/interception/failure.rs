@@ -128,7 +128,9 @@ impl Failure {
     pub fn exit(&self) -> Exit {
         match self {
             Failure::Apply(error) if error.is_environment() => Exit::Environment,
-            Failure::Apply(_) | Failure::Cleanup(_) => Exit::ApplyFailed,
+            // The kernel did not answer: the machine lacks something.
+            Failure::Read(RestoreError::Kernel(_)) => Exit::Environment,
+            Failure::Apply(_) | Failure::Cleanup(_) | Failure::Read(_) => Exit::ApplyFailed,
             Failure::Detect(DetectError::Elsewhere { .. } | DetectError::Ambient { .. })
             | Failure::Lock(LockError::Held { .. })
             | Failure::Drift(_)
