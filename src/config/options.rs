@@ -170,7 +170,7 @@ impl Options {
             validation_exit_code: reader.parsed(&settings::VALIDATION_EXIT_CODE, exit_code),
             live: reader.switch(&settings::LIVE),
             backend: backend(reader),
-            network_namespace: path(reader, &settings::NETWORK_NAMESPACE),
+            network_namespace: network_namespace(reader),
             resolv_conf: path(reader, &settings::RESOLV_CONF).unwrap_or_default(),
             local_addresses: local_addresses(reader),
             node_os: Some(reader.typed(&settings::NODE_OS).text).filter(|text| !text.is_empty()),
@@ -223,11 +223,17 @@ fn backend(reader: &mut Reader<'_>) -> BackendChoice {
     BackendChoice::Fixed(*chosen)
 }
 
-fn path(reader: &mut Reader<'_>, setting: &settings::Setting) -> Option<PathBuf> {
-    let typed = reader.typed(setting);
+/// An empty path is a variable that a script has not set: the rules would be those of the namespace at hand.
+fn network_namespace(reader: &mut Reader<'_>) -> Option<PathBuf> {
+    let typed = reader.typed(&settings::NETWORK_NAMESPACE);
     if typed.text.is_empty() && matches!(typed.origin, Origin::Flag(_)) {
         reader.fault(&typed, &typed.text, "an empty path names nothing: write a path, or leave the flag out");
     }
+    path(reader, &settings::NETWORK_NAMESPACE)
+}
+
+fn path(reader: &mut Reader<'_>, setting: &settings::Setting) -> Option<PathBuf> {
+    let typed = reader.typed(setting);
     if typed.text.contains(char::is_control) {
         reader.fault(&typed, &typed.text, "not a path: it holds a control character, such as a line break");
     }
