@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::load::{Answers, Load, sent_again};
 use common::{BINARY, INJECTED, Lab, POD_V4, POD_V6};
+use mesh_intercept::faults::VARIABLE;
 
 const RESOLV_CONF: &str = "nameserver 10.96.0.10\nnameserver fd00:96::a\n";
 /// The peer answers for these, should a connection to them leave the pod.
@@ -167,6 +168,25 @@ for_each_back_end! {
     other_lists_and_dns => super::lists_and_dns();
     redirect_becomes_tproxy_and_back => super::redirect_and_tproxy();
     one_family_becomes_both_and_back => super::one_family_and_both();
+}
+
+/// The next run ends what a run has begun that was ended in the middle.
+#[test]
+fn a_move_of_nat_that_was_ended_in_the_middle_is_finished() {
+    let lab = Lab::new(RESOLV_CONF);
+    let flags = [&INJECTED[..], &["--dual-stack"]].concat();
+    replace(&lab, "nftables", &flags);
+    let wanted = lab.pod.state();
+    go_back_to_an_earlier_version(&lab);
+    let ended = lab
+        .pod
+        .command(&[&[BINARY, "init", "--reconcile"], &flags[..]].concat())
+        .env(VARIABLE, "stand-ins")
+        .output();
+    assert!(!ended.unwrap().status.success());
+    assert!(lab.pod.state().contains("nat-prerouting-stand-in"));
+    replace(&lab, "nftables", &flags);
+    assert_eq!(lab.pod.state(), wanted);
 }
 
 #[test]

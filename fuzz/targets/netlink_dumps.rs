@@ -43,7 +43,8 @@ fuzz_target!(|bytes: &[u8]| {
     let _ = nftables::encode(&ruleset, &Record::now(String::new(), &[]));
     let _ = nftables::encode_change(&held, &ruleset, &Record::now(String::new(), &[]));
     if let Some(chains) = nftables::BaseChains::late_nat(&held) {
-        let _ = chains.stand_ins().missing_in(&held).encode_addition();
+        let stand_ins = chains.stand_ins();
+        let _ = (stand_ins.is_in(&held), stand_ins.encode_addition());
         let _ = chains.encode_renewal();
     }
 });

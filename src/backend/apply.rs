@@ -173,8 +173,9 @@ fn renew_nat(kernel: &mut dyn Kernel, held: &nftables::Held) -> Result<Option<nf
         return Ok(None);
     };
     let stand_ins = chains.stand_ins();
-    let missing = stand_ins.clone().missing_in(held);
-    let done = send(kernel, &missing.encode_addition()?).and_then(|()| {
+    // A run that was killed may have left them.
+    let added = if stand_ins.is_in(held) { Ok(()) } else { send(kernel, &stand_ins.encode_addition()?) };
+    let done = added.and_then(|()| {
         faults::point("stand-ins");
         wait_for_packets(kernel);
         send(kernel, &chains.encode_renewal()?)

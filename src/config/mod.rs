@@ -148,6 +148,15 @@ impl Config {
         reader.finish(config)
     }
 
+    /// Whether any inbound port is captured.
+    pub fn captures_inbound(&self) -> bool {
+        match &self.inbound_ports {
+            InboundPorts::None => false,
+            InboundPorts::AllExcept(_) => true,
+            InboundPorts::Only(ports) => !ports.is_empty(),
+        }
+    }
+
     fn read(reader: &mut Reader<'_>, accounts: &dyn Accounts) -> Config {
         let proxy_uids = proxy_uids(reader, accounts);
         Config {

@@ -18,6 +18,11 @@ pub fn remark(config: &Config, pod: &Pod, backend: BackendKind) -> Option<&'stat
     }
     match backend {
         BackendKind::Nftables if families.uncaptured.contains(Family::Ipv6) => None,
+        BackendKind::Nftables if !config.captures_inbound() => Some(
+            "IPv6 is not intercepted: what the pod sends to link-local addresses (fe80::) bypasses the proxy, and so does all \
+             traffic of an IPv6 address that comes later. Set --dual-stack to intercept IPv6, --uncaptured-family=deny to \
+             refuse it, or =allow to silence this",
+        ),
         BackendKind::Nftables => Some(
             "IPv6 is not intercepted: neighbours are refused at the pod's link-local address (fe80::), what the pod sends to \
              such addresses bypasses the proxy, and so does all traffic of an IPv6 address that comes later. Set \

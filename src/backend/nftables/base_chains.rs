@@ -47,16 +47,14 @@ impl BaseChains {
         all
     }
 
-    /// The same without those that are there.
-    #[must_use]
-    pub fn missing_in(mut self, held: &Held) -> BaseChains {
-        for table in &mut self.0 {
-            let there = held.table(table.family);
-            let is_there =
-                |chain: &Chain| there.is_some_and(|it| it.chains.iter().any(|it| it.name == chain.name));
-            table.chains.retain(|chain| !is_there(chain));
-        }
-        self
+    /// Whether any of them is there. One transaction adds them all.
+    pub fn is_in(&self, held: &Held) -> bool {
+        self.0.iter().any(|table| {
+            let is_there = |chain: &Chain| {
+                held.table(table.family).is_some_and(|it| it.chains.iter().any(|it| it.name == chain.name))
+            };
+            table.chains.iter().any(is_there)
+        })
     }
 
     /// Writes the transaction that adds them.

@@ -70,12 +70,7 @@ impl Compiler<'_> {
     }
 
     fn link_local_inbound(&mut self) {
-        let captures_inbound = match &self.config.inbound_ports {
-            InboundPorts::None => false,
-            InboundPorts::AllExcept(_) => true,
-            InboundPorts::Only(ports) => !ports.is_empty(),
-        };
-        if !self.is_native || !self.has_ipv6 || !captures_inbound {
+        if !self.is_native || !self.has_ipv6 || !self.config.captures_inbound() {
             return;
         }
         let why = "A neighbour reaches the pod by a link-local address, past the proxy";
