@@ -19,6 +19,7 @@ mod question;
 mod reader;
 pub mod resolvers;
 mod services;
+mod setting;
 pub mod settings;
 pub mod typed;
 pub mod values;

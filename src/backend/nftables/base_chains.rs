@@ -1,7 +1,7 @@
 //! Base chains of nat that an earlier version has made, where they have to go, and what stands in for them on the way.
 
-use super::decode::Held;
 use super::encode::Writer;
+use super::held::Held;
 use super::ruleset::{Base, Chain, WantedTable};
 use super::translate::chain_name;
 use crate::netlink::{Batch, TooLong};

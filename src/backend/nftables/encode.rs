@@ -1,10 +1,11 @@
 //! The ruleset as netlink messages: one batch, one transaction.
 
-use super::decode::{Held, HeldChain, HeldSet, HeldTable};
 use super::expressions::{self, DATA_VALUE};
+use super::held::{Held, HeldChain, HeldSet, HeldTable};
 use super::intervals::Interval;
 use super::record::{self, Record, digest};
-use super::ruleset::{Chain, Rule, Ruleset, Set, SetType, TABLE, TableFamily, WantedTable};
+use super::rule::Rule;
+use super::ruleset::{Chain, Ruleset, Set, SetType, TABLE, TableFamily, WantedTable};
 use crate::kernel::ListedChain;
 use crate::netlink::{Attributes, Batch, LONGEST_ATTRIBUTE, TooLong, flag, message};
 

@@ -5,7 +5,7 @@ mod read;
 pub(super) use read::read;
 
 use super::intervals::Interval;
-use super::ruleset::{Action, Field, Operand, Rule, Test};
+use super::rule::{Action, Field, Operand, Rule, Test};
 use crate::config::families::Family;
 use crate::netlink::{Attributes, family_number};
 use crate::program::{ConnectionState, Protocol};

@@ -7,9 +7,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Subnets, Ipv6Subnets};
 
-use super::decode::{HeldChain, HeldTable};
+use super::held::{HeldChain, HeldTable};
 use super::intervals::Interval;
-use super::ruleset::{Action, Field, Operand, Rule, Set, SetType, Test};
+use super::rule::{Action, Field, Operand, Rule, Test};
+use super::ruleset::{Set, SetType};
 use super::translate::chain_name;
 use crate::backend::lifted::Lifted;
 use crate::config::cidrs::CidrSet;

@@ -3,12 +3,11 @@
 use std::fmt::{self, Write};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::decode::HeldTable;
+use super::held::HeldTable;
 use super::intervals::Interval;
 use super::record;
-use super::ruleset::{
-    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TABLE, TableFamily, Test, WantedTable,
-};
+use super::rule::{Action, Field, Operand, Rule, Test};
+use super::ruleset::{Base, Chain, Ruleset, Set, SetType, TABLE, TableFamily, WantedTable};
 use crate::backend::listing::Listing;
 use crate::config::families::Family;
 use crate::program::{ConnectionState, Hook, Protocol};

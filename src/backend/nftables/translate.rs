@@ -3,9 +3,8 @@
 use std::collections::HashSet;
 
 use super::intervals::{self, Interval};
-use super::ruleset::{
-    Action, Base, Chain, Field, Operand, Rule, Ruleset, Set, SetType, TableFamily, Test, WantedTable,
-};
+use super::rule::{Action, Field, Operand, Rule, Test};
+use super::ruleset::{Base, Chain, Ruleset, Set, SetType, TableFamily, WantedTable};
 use crate::config::families::{Families, Family};
 use crate::config::interfaces::InterfaceName;
 use crate::program::{self, ChainName, Match, Program, Table, Verdict};

@@ -3,7 +3,8 @@
 //! Exact: whatever this program would not have written itself is an error, never a guess.
 
 use super::super::intervals::Interval;
-use super::super::ruleset::{Action, Field, Operand, TableFamily, Test};
+use super::super::rule::{Action, Field, Operand, Test};
+use super::super::ruleset::TableFamily;
 use super::{
     DATA_VALUE, DATA_VERDICT, EQUAL, NOT_EQUAL, REGISTER, VERDICT_REGISTER, key, reject, verdict, width,
 };
