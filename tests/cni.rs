@@ -960,3 +960,19 @@ fn an_agent_that_is_slow_or_refuses_delays_no_call_for_long() {
         node.call("DEL", &pod.path(), "web", annotations.clone()).ok();
     }
 }
+
+#[test]
+fn ipv6_is_captured_where_the_network_names_an_address_of_it_first() {
+    let first = |addresses: [&str; 2]| {
+        let ips: Vec<Value> = addresses.iter().map(|it| json!({"address": it})).collect();
+        json!({"prevResult": {"cniVersion": "1.1.0", "interfaces": [], "ips": ips}})
+    };
+    let (ipv4, ipv6) = ("240.240.240.240/32", "fd00:10::2/128");
+    for (addresses, is_captured) in [([ipv6, ipv4], true), ([ipv4, ipv6], false)] {
+        let pod = pod();
+        let node = Node::new(&[("web", meshed("web", &[]))]);
+        node.call("ADD", &pod.path(), "web", first(addresses)).ok();
+        assert_eq!(pod.state().contains("table inet mesh-intercept"), is_captured, "{addresses:?}");
+        node.call("CHECK", &pod.path(), "web", first(addresses)).ok();
+    }
+}

@@ -613,3 +613,18 @@ fn a_pod_with_rules_without_end_takes_neither_memory_nor_the_turn_of_another_pod
         assert!(peak < 128 * 1024, "{table} {what}: {peak} KiB");
     }
 }
+
+#[test]
+fn a_pod_whose_first_address_is_one_of_ipv6_gets_rules_for_it() {
+    for (address, is_captured) in [("fd00:10::2", true), ("240.240.240.240", false)] {
+        let mut pod = namespace();
+        let (proc, server) = (Proc::new(), ApiServer::start());
+        proc.put(77, &process(&mut pod), "/kubepods/podu-1/c", 5);
+        let mut broken = broken("job", "u-1", first_end());
+        broken["status"]["podIP"] = json!(address);
+        server.put(broken);
+        let _agent = agent(&server, &proc, &[]);
+        wait_until("the repair is told", || has_event(&server, "InterceptionRepaired", "u-1"));
+        assert_eq!(pod.state().contains("table inet mesh-intercept"), is_captured, "{address}");
+    }
+}

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::pod::{BACK_ENDS, TPROXY, assert_ok, init, pod};
+use common::pod::{BACK_ENDS, TPROXY, assert_ok, complaints, init, pod};
 use common::{BINARY, INJECTED, Lab, Namespace, app, peer};
 use serde_json::Value;
 
@@ -116,4 +116,31 @@ fn watching_adds_rates() {
     assert!(text.contains("packets/s") && !text.contains('\x1b'), "{text}");
     let refused = pod.output(&[BINARY, "status", "--watch", "soon"]);
     assert_eq!(refused.status.code(), Some(1));
+}
+
+#[test]
+fn what_cannot_be_written_is_an_error_and_a_reader_that_went_away_is_none() {
+    let pod = pod();
+    assert_ok(&init(&pod, "nftables", &[]));
+    let commands = [
+        "status",
+        "status --output json",
+        "verify",
+        "plan",
+        "cleanup --dry-run",
+        "explain --to 192.0.2.1:80",
+        "init --dry-run",
+        "import kuma -- --kuma-dp-user 5678",
+        "--help",
+        "init --help",
+    ];
+    for command in commands {
+        let run =
+            |to: &str| pod.output(&["bash", "-c", &format!("set -o pipefail; {BINARY} {command} {to}")]);
+        let full = run("> /dev/full");
+        assert_eq!(full.status.code(), Some(2), "{command}: {}", complaints(&full));
+        assert!(complaints(&full).contains("cannot write to standard output"), "{}", complaints(&full));
+        let gone = run("| true");
+        assert_eq!(gone.status.code(), Some(0), "{command}: {}", complaints(&gone));
+    }
 }

@@ -72,6 +72,8 @@ struct Command {
     prepare: fn(&Namespace),
     /// The codes of a command that could not do its work.
     codes: &'static [i32],
+    /// What a command says that has done its work.
+    says: &'static str,
     /// The calls that fail; empty for all.
     only: &'static [&'static str],
 }
@@ -205,6 +207,7 @@ fn judged(
         _ if !command.environment.is_empty() && serde_json::from_slice::<Value>(&output.stdout).is_err() => {
             Err("the runtime has no answer".to_owned())
         }
+        0 if !said.contains(command.says) => Err(format!("succeeded without {:?}", command.says)),
         0 if state == after => Ok(Outcome::Succeeded),
         0 => Err(format!("succeeded, and left another state:\n{state}")),
         code if !command.codes.contains(&code) => Err(format!("exit code {code}")),
@@ -238,7 +241,7 @@ fn command(
     prepare: fn(&Namespace),
     codes: &'static [i32],
 ) -> Command {
-    Command { name, words, input: String::new(), environment: vec![], prepare, codes, only: &[] }
+    Command { name, words, input: String::new(), environment: vec![], prepare, codes, says: "", only: &[] }
 }
 
 #[test]
@@ -254,12 +257,17 @@ fn a_replacement() {
 
 #[test]
 fn a_verification() {
-    check(&command("verify", words("verify", &[&FLAGS[..], &["--dual-stack"]].concat()), rules, &[2]));
+    let words = words("verify", &[&FLAGS[..], &["--dual-stack"]].concat());
+    check(&Command {
+        says: "the rules in nftables are exactly those asked for",
+        ..command("verify", words, rules, &[2])
+    });
 }
 
 #[test]
 fn a_status() {
-    check(&command("status", words("status", &[]), rules, &[2]));
+    let says = "drift          none";
+    check(&Command { says, ..command("status", words("status", &[]), rules, &[2]) });
 }
 
 #[test]
