@@ -1,4 +1,4 @@
-//! nf_tables: one table of our own, written over netlink in one transaction, and read back.
+//! nf_tables: tables of the product alone, written over netlink in one transaction, and read back.
 
 mod base_chains;
 mod decode;

@@ -7,7 +7,7 @@ use crate::config::families::{Families, Family};
 use crate::netlink::{FAMILY_INET, family_number};
 use crate::program::{Hook, Table};
 
-/// The one table that holds everything.
+/// The name of every table of the product.
 pub const TABLE: &str = "mesh-intercept";
 
 /// Which packets a table sees.

@@ -58,7 +58,7 @@ fn arriving(program: &Program, chain: &program::Chain, family: TableFamily) -> F
     in_table.fold(Families::NONE, |families, (_, rule)| families.union(rule.families))
 }
 
-/// iptables has the same chain names in several tables; we have one table.
+/// iptables has the same chain names in several tables; a table of the product holds them all.
 pub(super) fn chain_name(table: Table, chain: ChainName) -> String {
     format!("{}-{}", table.name(), chain.name().to_ascii_lowercase().replace('_', "-"))
 }
